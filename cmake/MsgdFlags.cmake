@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: MIT
+# One INTERFACE target carries the compiler's flags; every target of msgd links it.
+
+option(MSGD_WERROR "Treat warnings as errors" ON)
+set(MSGD_SANITIZE "" CACHE STRING "Sanitizers, as -fsanitize= takes them: address,undefined or thread")
+option(MSGD_COVERAGE "Instrument for gcov" OFF)
+option(MSGD_FUZZ "Build the fuzz targets with libFuzzer (clang)" OFF)
+
+add_library(msgd_flags INTERFACE)
+target_include_directories(msgd_flags INTERFACE "${PROJECT_SOURCE_DIR}")
+target_compile_features(msgd_flags INTERFACE c_std_11)
+target_compile_definitions(msgd_flags INTERFACE _GNU_SOURCE MSGD_VERSION="${PROJECT_VERSION}")
+target_compile_options(msgd_flags INTERFACE
+    -std=gnu11 -Wall -Wextra -Wshadow -Wpointer-arith -Wcast-qual -Wstrict-prototypes
+    -Wmissing-prototypes -Wundef -Wvla -Wformat=2 -fno-common -fstack-protector-strong
+    $<$<BOOL:${MSGD_WERROR}>:-Werror>
+    $<$<BOOL:${MSGD_SANITIZE}>:-fsanitize=${MSGD_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=undefined>
+    $<$<BOOL:${MSGD_COVERAGE}>:--coverage>)
+target_link_options(msgd_flags INTERFACE
+    -Wl,-z,relro,-z,now
+    $<$<BOOL:${MSGD_SANITIZE}>:-fsanitize=${MSGD_SANITIZE}>
+    $<$<BOOL:${MSGD_COVERAGE}>:--coverage>)
+
+# Product code takes stricter conversions than the tests, whose framework's macros do not.
+add_library(msgd_product_flags INTERFACE)
+target_link_libraries(msgd_product_flags INTERFACE msgd_flags)
+target_compile_options(msgd_product_flags INTERFACE -Wconversion -Wno-sign-conversion)

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/* What an endpoint is: the fields of Register and of the configuration, parsed. */
+#ifndef MSGD_DAEMON_CORE_SETTINGS_H
+#define MSGD_DAEMON_CORE_SETTINGS_H
+
+#include "proto/address.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define NAME_BYTES_MAX 63 /* [a-z0-9][a-z0-9._-]{0,62} */
+
+enum endpoint_mode { MODE_EXCLUSIVE, MODE_SHARE, MODE_COPY };
+enum conflict_rule { CONFLICT_REJECT, CONFLICT_QUEUE, CONFLICT_REPLACE };
+enum when_full { WHEN_FULL_DROP_NEW, WHEN_FULL_DROP_OLD };
+enum payload_format { FORMAT_JSON, FORMAT_RAW };
+
+#define LEASE_FOREVER (-1)
+
+struct settings {
+    char name[NAME_BYTES_MAX + 1];
+    struct address address; /* port 0: one from port_range */
+    enum endpoint_mode mode;
+    enum conflict_rule on_conflict;
+    bool may_replace;
+    int64_t lease_s; /* LEASE_FOREVER, or 0 and up */
+    uint64_t mailbox_bytes;
+    enum when_full when_full;
+    enum payload_format format;
+    uint32_t max_message_bytes; /* 1..65,535 */
+    bool gro;
+    uint32_t receive_buffer_bytes;
+    struct network *allow; /* n_allow of them, owned; none = everyone */
+    size_t n_allow;
+    char **users; /* n_users of them, owned; a static endpoint's only */
+    size_t n_users;
+    char **groups;
+    size_t n_groups;
+};
+
+/* The defaults of a registration: loopback, port 0, exclusive, 60 s, 1 MiB, drop-new, json. Name empty. */
+void settings_init(struct settings *s);
+/* Frees what s owns; safe on a zeroed one. */
+void settings_deinit(struct settings *s);
+/* Deep copy into an uninitialised out. 0 or -ENOMEM. */
+int settings_copy(const struct settings *s, struct settings *out) __attribute__((warn_unused_result));
+
+const char *endpoint_mode_key(enum endpoint_mode m);
+const char *conflict_rule_key(enum conflict_rule c);
+const char *when_full_key(enum when_full w);
+const char *payload_format_key(enum payload_format f);
+
+#endif

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A worker: a thread with a loop of its own that owns endpoints outright (sockets, mailboxes,
+ * ledgers). Every function here is for the control thread. What changes a worker's state is a
+ * command: it returns at once, is carried out in order, and its `done` runs later on the control
+ * thread's loop. What can fail is done before the command is posted, on the control thread.
+ */
+#ifndef MSGD_DAEMON_DATA_WORKER_H
+#define MSGD_DAEMON_DATA_WORKER_H
+
+#include "daemon/base/error.h"
+#include "daemon/core/ledger.h"
+#include "daemon/core/settings.h"
+#include "proto/address.h"
+#include "proto/ring.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <uv.h>
+
+struct worker;
+struct endpoint; /* one registered (name, address, port); its sockets, mailbox and ledger */
+struct link;     /* one attached connection on one worker: arena, page, outgoing ring */
+struct receiver; /* one Receive call: its messages stay private to msgd */
+struct tap;      /* one Tap call */
+
+/* Memory in use by one uid over all its endpoints; shared by all workers, counted atomically. */
+struct account {
+    _Atomic uint64_t used;
+    uint64_t limit; /* mailbox_bytes_per_uid; control may change it */
+};
+
+/* ---- Life ---- */
+
+/* What a worker tells of its own accord; called on the control thread. */
+struct worker_events {
+    void *context;
+    /* The consumer behind a link wrote what cannot be. It has been detached; close its connection. */
+    void (*link_broken)(void *context, struct link *link, const char *why);
+    /*
+     * A datagram that could not be a message. bytes: valid during the call. Where they come faster
+     * than control reads, some are only counted: worker_info.evidence_lost.
+     */
+    void (*rejected)(void *context, struct endpoint *endpoint, enum drop_reason reason, int64_t time_ns,
+                     const struct address *from, const struct address *to, const uint8_t *bytes, size_t n_bytes);
+    /* A tap has something to read: call tap_read. */
+    void (*tapped)(void *context, struct tap *tap);
+    /*
+     * The endpoint got a socket error that does not go away by reading (its interface vanished...).
+     * error: negative errno. It is no longer watched; remove it or open it again.
+     */
+    void (*endpoint_failed)(void *context, struct endpoint *endpoint, int error);
+};
+
+struct worker_options {
+    uv_loop_t *control_loop;
+    struct worker_events events;
+    int max_descriptor; /* the highest that this process can have; sizes libuv's tables at start */
+    uint32_t replies_per_source; /* a second, on endpoints not bound to loopback */
+    uint64_t link_arena_bytes;   /* virtual size of a consumer's arena */
+};
+
+/* Starts the thread. 0 or -errno. */
+int worker_start(struct worker **out, const struct worker_options *options) MUST_USE;
+/* Ends the thread and frees everything that is left. Every pending `done` has run when it returns. NULL is fine. */
+struct worker *worker_stop(struct worker *worker);
+
+/* ---- Endpoints ---- */
+
+/* Why an endpoint could not be opened, for people and for PortTaken. */
+struct open_failure {
+    struct address address; /* the one that could not be bound */
+    const char *what;       /* "socket", "bind", "join"... */
+};
+
+/*
+ * Opens and binds the sockets (one, or two for "*") on the control thread. settings->address.port
+ * must not be 0. The kernel keeps datagrams from here on; worker_add makes them flow.
+ * 0 or -errno: -EADDRINUSE, -EACCES, -EADDRNOTAVAIL, -ENODEV, -EMFILE, -ENOMEM...; then *why is filled.
+ * account: outlives the endpoint. context: yours, endpoint_context gives it back.
+ */
+int endpoint_open(struct endpoint **out, const struct settings *settings, struct account *account, void *context,
+                  struct open_failure *why) MUST_USE;
+void *endpoint_context(const struct endpoint *endpoint);
+/* What getsockopt(SO_RCVBUF) gave, halved to the unit of the setting. */
+uint32_t endpoint_receive_buffer_granted(const struct endpoint *endpoint);
+/* Before worker_add only: closes an endpoint that nobody watches yet. */
+void endpoint_discard(struct endpoint *endpoint);
+
+/* Gives the endpoint to the worker. */
+void worker_add(struct worker *worker, struct endpoint *endpoint);
+/* Applies changed settings (all but name and address). 0 or -ENOMEM (nothing changed). */
+int worker_configure(struct worker *worker, struct endpoint *endpoint, const struct settings *settings) MUST_USE;
+/*
+ * Drains the socket, closes it, counts what was queued as dropped for `reason`, detaches every
+ * consumer, and frees the endpoint. done gets the final ledger, before the endpoint is freed.
+ */
+typedef void (*removed_done)(void *context, const struct ledger *final);
+int worker_remove(struct worker *worker, struct endpoint *endpoint, enum drop_reason reason, removed_done done,
+                  void *context) MUST_USE;
+
+/* ---- Attached consumers ---- */
+
+/* Indices into link_descriptors, in the order in which Attach sends them. */
+enum link_descriptor { LINK_ARENA, LINK_PAGE, LINK_OUTGOING, LINK_WAKE, LINK_DOORBELL, N_LINK_DESCRIPTORS };
+
+/* Makes the memory and descriptors of one connection on one worker. 0, -EMFILE, -ENFILE, -ENOMEM... */
+int link_open(struct link **out, struct worker *worker, void *context) MUST_USE;
+void *link_context(const struct link *link);
+/* Still msgd's: pass copies (SCM_RIGHTS copies by itself), close none. */
+void link_descriptors(const struct link *link, int descriptors[N_LINK_DESCRIPTORS]);
+
+/*
+ * From now on messages of `endpoint` go to `link`, under the number `slot` (control numbers them, one
+ * for each endpoint of a connection, and does not use a slot again for another endpoint while the
+ * link lives). What the mailbox held comes first.
+ * 0 or -ENOMEM.
+ */
+int worker_attach(struct worker *worker, struct link *link, struct endpoint *endpoint, uint32_t slot) MUST_USE;
+/* `endpoint` leaves `link`: what was not released stays with the endpoint (exclusive, or the last consumer) or goes
+ * to the others (share). */
+int worker_detach(struct worker *worker, struct link *link, struct endpoint *endpoint) MUST_USE;
+/* The consumer is gone: detaches all its endpoints, then frees the link. The link is not to be used again. */
+void worker_close_link(struct worker *worker, struct link *link);
+
+/* ---- Receive calls ---- */
+
+/*
+ * Makes a consumer of `endpoint` whose messages stay in msgd's own memory. 0 or -errno.
+ * Each consumer of an endpoint, attached or receiving, counts the same.
+ */
+int receiver_open(struct receiver **out, struct worker *worker, struct endpoint *endpoint) MUST_USE;
+
+/*
+ * Copies of messages, as many as fit: records as in proto/ring.h (slot is 0), one behind the other,
+ * each record_bytes(length) long.
+ */
+struct batch {
+    uint8_t *bytes; /* `capacity` of them, 64-byte aligned; the caller's, until done */
+    size_t capacity; /* at least record_bytes(RING_MAX_PAYLOAD) */
+    size_t n_bytes;
+    size_t n_messages;
+};
+
+/*
+ * Fetches the next messages, at most `max`, when there are any. done: status 0 with at least one
+ * message, or -ECANCELED when the receiver was closed or its endpoint removed. One fetch at a time.
+ */
+typedef void (*fetch_done)(void *context, int status, struct batch *batch);
+void receiver_fetch(struct receiver *receiver, struct batch *batch, size_t max, fetch_done done, void *context);
+/* Releases every fetched message up to and including seq (0: none). A larger seq than was fetched releases what was. */
+void receiver_release(struct receiver *receiver, uint64_t seq);
+/* As for a link that closes; frees the receiver after a pending fetch was called back with -ECANCELED. */
+void receiver_close(struct receiver *receiver);
+
+/* ---- Sending, looking, tapping ---- */
+
+/*
+ * Sends one datagram from the endpoint's socket. from: the source address to use (a message's `to`), or NULL
+ * for the socket's own. is_reply: the limits of replies hold (design: no answer to endpoints of this
+ * msgd, broadcast, multicast, port 0; rate limit by source prefix).
+ * done: 0, -EACCES (not a destination for replies), -EAGAIN (rate limit, or full buffer), or what sendmsg said.
+ */
+typedef void (*send_done)(void *context, int status);
+struct send_request {
+    struct endpoint *endpoint;
+    struct address from; /* family ADDRESS_NONE: the socket's own */
+    struct address to;
+    bool is_reply;
+    const void *bytes; /* copied */
+    size_t n_bytes;
+    send_done done;
+    void *context;
+};
+int worker_send(struct worker *worker, const struct send_request *request) MUST_USE;
+
+#define MAX_SOURCES 16
+
+struct source_row {
+    struct address address; /* port 0 */
+    uint64_t messages;
+    uint64_t error; /* messages may be too high by up to this */
+};
+
+enum consumer_kind { CONSUMER_ATTACHED, CONSUMER_RECEIVING };
+
+struct consumer_row {
+    enum consumer_kind kind;
+    const void *key; /* the struct link or struct receiver */
+    uint64_t delivered;
+    uint64_t queued;
+    uint64_t missed;
+};
+
+#define MAX_CONSUMER_ROWS 16
+
+/* What an endpoint is like at one moment. */
+struct snapshot {
+    struct endpoint *endpoint;
+    struct ledger ledger;
+    uint64_t mailbox_used;
+    uint32_t n_sources;
+    uint32_t n_consumers; /* may exceed MAX_CONSUMER_ROWS */
+    struct source_row sources[MAX_SOURCES];
+    struct consumer_row consumers[MAX_CONSUMER_ROWS];
+};
+
+/*
+ * Fills snapshots[i] for each snapshots[i].endpoint (all of this worker). The array stays the
+ * caller's and must live until done. 0 or -ENOMEM.
+ */
+typedef void (*snapshot_done)(void *context, struct snapshot *snapshots, size_t n);
+int worker_snapshot(struct worker *worker, struct snapshot *snapshots, size_t n, snapshot_done done,
+                    void *context) MUST_USE;
+
+/* Copies of the endpoint's messages from now on, in a bounded buffer. 0 or -errno. */
+int tap_open(struct tap **out, struct worker *worker, struct endpoint *endpoint, void *context) MUST_USE;
+void *tap_context(const struct tap *tap);
+/*
+ * Copies what was tapped into batch (n_messages 0: nothing left; events.tapped comes again). Returns
+ * how many messages did not fit the tap's buffer since it was opened.
+ */
+uint64_t tap_read(struct tap *tap, struct batch *batch);
+/* The endpoint may be removed before; the tap then stays silent until closed. */
+void tap_close(struct tap *tap);
+
+/*
+ * Gives an endpoint bytes as if they had arrived (QuarantineReplay): everything is checked, nothing
+ * counts in `datagrams`. done: -1 it became a message, else the enum drop_reason for which it did not.
+ */
+typedef void (*inject_done)(void *context, int outcome);
+int worker_inject(struct worker *worker, struct endpoint *endpoint, const struct address *from,
+                  const struct address *to, const void *bytes, size_t n_bytes, inject_done done,
+                  void *context) MUST_USE;
+
+/* What a worker counts about itself; any time, from the control thread. */
+struct worker_info {
+    uint64_t evidence_lost;     /* rejected datagrams that were counted but not handed to quarantine */
+    uint64_t tap_missed;
+    uint64_t links_broken;
+    uint64_t replies_limited;   /* refused by replies_per_source */
+    uint64_t replies_refused;   /* refused for their destination */
+    uint64_t bytes_resident;    /* in arenas */
+};
+void worker_info(const struct worker *worker, struct worker_info *out);
+
+#endif
