@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Is this one JSON text (RFC 8259)? Exact, without allocation or recursion, and without looking at
+ * what the text means: duplicate keys, number ranges and lone surrogate escapes are its reader's
+ * business.
+ *
+ * Any value may stand at the top, with white space around it; there is no byte order mark, nothing
+ * after the value, and strings are well-formed UTF-8 (RFC 3629: no overlong forms, no surrogates,
+ * nothing above U+10FFFF).
+ */
+#ifndef MSGD_PROTO_JSON_TEXT_H
+#define MSGD_PROTO_JSON_TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Readable bytes that json_text_is_valid_padded needs after the text; their values do not matter.
+ */
+#define JSON_TEXT_SLACK 64
+
+/* Arrays and objects may nest this deep; one more is invalid. */
+#define JSON_TEXT_MAX_DEPTH 128
+
+/* For receive buffers: n bytes of text followed by JSON_TEXT_SLACK readable bytes. */
+bool json_text_is_valid_padded(const uint8_t *bytes, size_t n);
+
+/* For any memory: never reads past bytes[n - 1]. */
+bool json_text_is_valid(const uint8_t *bytes, size_t n);
+
+/*
+ * The same answer with the place of the fault, for people. Returns n if the text is valid, and n >
+ * 0; otherwise the offset of the first byte that cannot be there (n: the text ends too early), with
+ * *expected set to a static phrase such as "a value" or "',' or '}'". *expected is NULL when valid.
+ */
+size_t json_text_check(const uint8_t *bytes, size_t n, const char **expected);
+
+#endif
