@@ -29,6 +29,6 @@ void envelope_write(struct json_writer *w, const struct envelope *e, const char 
  * Writes a JSON text on one line, as "message" does, as the value of key. For anything that
  * json_text_is_valid accepts.
  */
-void json_one_line(struct json_writer *w, const char *key, const void *text, size_t n);
+void json_put_one_line(struct json_writer *w, const char *key, const void *text, size_t n);
 
 #endif
