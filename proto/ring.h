@@ -57,6 +57,7 @@ struct ring_header {
     uint32_t n_chunks;      /* that the arena has room for */
     uint32_t outgoing_bytes;
     _Alignas(64) _Atomic uint64_t head;  /* end of the last whole record */
+    _Atomic uint64_t tail;               /* nothing before it is left; a multiple of chunk_bytes */
     _Alignas(64) _Atomic uint64_t epoch; /* odd while msgd changes what readers may look at */
     _Atomic uint32_t state;              /* enum ring_state */
     _Alignas(64) _Atomic uint64_t outgoing_taken; /* how far msgd has copied the outgoing ring */
@@ -134,7 +135,7 @@ static inline uint64_t ring_next_chunk(uint64_t position)
     return (position / RING_CHUNK_BYTES + 1) * RING_CHUNK_BYTES;
 }
 
-/* Outgoing ring: a consumer's replies and sends, each record padded to 8 bytes and never wrapped. */
+/* Outgoing ring: a consumer's replies and sends, each record padded to 64 bytes and never wrapped. */
 enum outgoing_kind {
     OUTGOING_REPLY = 1, /* to the message at `position`, which the consumer has taken and not released */
     OUTGOING_SEND = 2,  /* from the endpoint `slot` to ip, scope, port */
