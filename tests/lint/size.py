@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: MIT
+"""lint.size: no file over 800 lines, no function over one screen (70 lines)."""
+import re
+
+import tree
+
+MAX_FILE = 800
+MAX_FUNCTION = 70
+
+
+def functions(lines):
+    """(name, first line, lines) of each function: its braces stand alone in the first column."""
+    name, begin = "?", None
+    for number, line in enumerate(lines, 1):
+        if re.match(r"[A-Za-z_].*\(", line):
+            name = re.findall(r"(\w+)\s*\(", line)[0]
+        if line == "{":
+            begin = number
+        elif line.startswith("}") and begin:
+            yield name, begin, number - begin + 1
+            begin = None
+
+
+def main():
+    findings = []
+    sources = tree.files(".c", ".h")
+    for path in sources:
+        lines = tree.lines(path)
+        if len(lines) - 1 > MAX_FILE:
+            findings.append(f"{path}: {len(lines) - 1} lines, at most {MAX_FILE}: split it")
+        for name, begin, n in functions(lines):
+            if n > MAX_FUNCTION:
+                findings.append(f"{path}:{begin}: {name} has {n} lines, at most {MAX_FUNCTION}")
+    tree.finish(findings, len(sources))
+
+
+main()
