@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The counters of an endpoint, and the law that they obey. docs/protocol.md, section "The ledger". */
+/* The counters of an endpoint, and the law that they obey. docs/protocol.md, section "The ledger".
+ */
 #ifndef MSGD_DAEMON_CORE_LEDGER_H
 #define MSGD_DAEMON_CORE_LEDGER_H
 
@@ -10,23 +11,25 @@
  * Every reason for which a message is not delivered, once: X(constant, key, "what it means").
  * The key is the JSON key, the metric's label and the row of the manual.
  */
-#define DROP_REASONS(X)                                                                            \
-    X(NOT_ALLOWED, not_allowed, "its source is in none of the endpoint's allow networks")          \
-    X(TRUNCATED, truncated, "the kernel cut it; never delivered in part")                          \
-    X(TOO_LARGE, too_large, "longer than max_message_bytes")                                       \
-    X(UNSUPPORTED, unsupported, "a framed, signed or sealed datagram, which this version does not read") \
-    X(INVALID_JSON, invalid_json, "not one JSON text (RFC 8259)")                                  \
-    X(MAILBOX_FULL, mailbox_full, "the mailbox was full: the newest (drop-new) or oldest (drop-old) goes") \
-    X(QUOTA_EXCEEDED, quota_exceeded, "the owner's mailbox_bytes_per_uid was used up")             \
-    X(NO_MEMORY, no_memory, "the machine had no memory to keep it in")                             \
-    X(EXPIRED, expired, "the lease ended before a consumer came")                                  \
+#define DROP_REASONS(X)                                                                   \
+    X(NOT_ALLOWED, not_allowed, "its source is in none of the endpoint's allow networks") \
+    X(TRUNCATED, truncated, "the kernel cut it; never delivered in part")                 \
+    X(TOO_LARGE, too_large, "longer than max_message_bytes")                              \
+    X(UNSUPPORTED, unsupported,                                                           \
+      "a framed, signed or sealed datagram, which this version does not read")            \
+    X(INVALID_JSON, invalid_json, "not one JSON text (RFC 8259)")                         \
+    X(MAILBOX_FULL, mailbox_full,                                                         \
+      "the mailbox was full: the newest (drop-new) or oldest (drop-old) goes")            \
+    X(QUOTA_EXCEEDED, quota_exceeded, "the owner's mailbox_bytes_per_uid was used up")    \
+    X(NO_MEMORY, no_memory, "the machine had no memory to keep it in")                    \
+    X(EXPIRED, expired, "the lease ended before a consumer came")                         \
     X(RELEASED, released, "the endpoint was released while it was waiting")
 
 enum drop_reason {
 #define X(constant, key, meaning) DROP_##constant,
     DROP_REASONS(X)
 #undef X
-    N_DROP_REASONS,
+        N_DROP_REASONS,
 };
 
 struct ledger {

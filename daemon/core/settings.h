@@ -39,12 +39,60 @@ struct settings {
     size_t n_groups;
 };
 
-/* The defaults of a registration: loopback, port 0, exclusive, 60 s, 1 MiB, drop-new, json. Name empty. */
+/*
+ * The fields, once: X(constant, key). Register's fields that a caller left out keep what an
+ * endpoint has, so who asks says which were given.
+ */
+#define SETTINGS_FIELDS(X)                        \
+    X(ADDRESS, address)                           \
+    X(PORT, port)                                 \
+    X(MODE, mode)                                 \
+    X(ON_CONFLICT, on_conflict)                   \
+    X(MAY_REPLACE, may_replace)                   \
+    X(LEASE, lease_s)                             \
+    X(MAILBOX_BYTES, mailbox_bytes)               \
+    X(WHEN_FULL, when_full)                       \
+    X(FORMAT, format)                             \
+    X(MAX_MESSAGE_BYTES, max_message_bytes)       \
+    X(ALLOW, allow)                               \
+    X(GRO, gro)                                   \
+    X(RECEIVE_BUFFER_BYTES, receive_buffer_bytes) \
+    X(USERS, users)                               \
+    X(GROUPS, groups)
+
+enum settings_field {
+#define X(constant, key) FIELD_##constant,
+    SETTINGS_FIELDS(X)
+#undef X
+        N_FIELDS,
+};
+
+#define FIELD_BIT(constant) (1u << FIELD_##constant)
+#define FIELDS_ALL          ((1u << N_FIELDS) - 1)
+
+/* "mailbox_bytes" for FIELD_MAILBOX_BYTES. */
+const char *settings_field_key(enum settings_field f);
+
+/* The defaults of a registration: loopback, port 0, exclusive, 60 s, 1 MiB, drop-new, json. Name
+ * empty. */
 void settings_init(struct settings *s);
 /* Frees what s owns; safe on a zeroed one. */
 void settings_deinit(struct settings *s);
 /* Deep copy into an uninitialised out. 0 or -ENOMEM. */
-int settings_copy(const struct settings *s, struct settings *out) __attribute__((warn_unused_result));
+int settings_copy(const struct settings *s, struct settings *out)
+    __attribute__((warn_unused_result));
+
+/* Which fields (FIELD_BIT) differ; the name does not count. */
+uint32_t settings_difference(const struct settings *a, const struct settings *b);
+/*
+ * Those of s, with the fields in `given` taken from `with`, into an uninitialised out. 0 or
+ * -ENOMEM.
+ */
+int settings_merge(const struct settings *s, const struct settings *with, uint32_t given,
+                   struct settings *out) __attribute__((warn_unused_result));
+/* The least mailbox_bytes for a max_message_bytes: one largest message with all that is kept of it.
+ */
+uint64_t settings_least_mailbox(uint32_t max_message_bytes);
 
 const char *endpoint_mode_key(enum endpoint_mode m);
 const char *conflict_rule_key(enum conflict_rule c);

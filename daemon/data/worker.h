@@ -10,6 +10,7 @@
 
 #include "daemon/base/error.h"
 #include "daemon/core/ledger.h"
+#include "daemon/core/quota.h"
 #include "daemon/core/settings.h"
 #include "proto/address.h"
 #include "proto/ring.h"
@@ -25,12 +26,6 @@ struct endpoint; /* one registered (name, address, port); its sockets, mailbox a
 struct link;     /* one attached connection on one worker: arena, page, outgoing ring */
 struct receiver; /* one Receive call: its messages stay private to msgd */
 struct tap;      /* one Tap call */
-
-/* Memory in use by one uid over all its endpoints; shared by all workers, counted atomically. */
-struct account {
-    _Atomic uint64_t used;
-    uint64_t limit; /* mailbox_bytes_per_uid; control may change it */
-};
 
 /* ---- Life ---- */
 
