@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: MIT
+"""
+summary.py FILE...: counts the tests in ctest's JUnit files, names those that failed or were skipped and why.
+The last line is "N passed, N failed" with ", N skipped" if there are any; exit status 1 if any failed or none ran.
+
+summary.py --not-built NAME FILE: writes such a file for a build that failed.
+"""
+import os
+import sys
+import xml.etree.ElementTree as xml
+
+
+def why_skipped(case):
+    """The line in which the test says it, or what ctest has to say."""
+    output = case.findtext("system-out") or ""
+    lines = [line.strip() for line in output.splitlines() if "skip" in line.lower()]
+    element = case.find("skipped")
+    return lines[-1] if lines else (element.get("message") if element is not None else "no reason given")
+
+
+def outcome(case):
+    if case.get("status") == "run":
+        return "passed"
+    if case.get("status") in ("notrun", "disabled") and case.find("failure") is None:
+        return "skipped" if case.find("skipped") is not None else "failed"
+    return "failed"
+
+
+def write_not_built(name, path):
+    with open(path, "w", encoding="utf-8") as f:
+        f.write(f'<testsuite><testcase name="build" classname="{name}" status="fail"/></testsuite>\n')
+
+
+def main():
+    if sys.argv[1] == "--not-built":
+        write_not_built(sys.argv[2], sys.argv[3])
+        return 0
+    count = {"passed": 0, "failed": 0, "skipped": 0}
+    print()
+    for path in sys.argv[1:]:
+        phase = os.path.basename(path).rsplit(".", 1)[0].split("-", 1)[-1]
+        try:
+            cases = list(xml.parse(path).getroot().iter("testcase"))
+        except (OSError, xml.ParseError) as error:
+            print(f"failed: {phase}: {error}")
+            count["failed"] += 1
+            continue
+        for case in cases:
+            result = outcome(case)
+            count[result] += 1
+            if result == "skipped":
+                print(f"skipped: {phase} {case.get('name')}: {why_skipped(case)}")
+            elif result == "failed":
+                print(f"failed: {phase} {case.get('name')}")
+    line = f"{count['passed']} passed, {count['failed']} failed"
+    print(line + (f", {count['skipped']} skipped" if count["skipped"] else ""))
+    return 1 if count["failed"] or not count["passed"] else 0
+
+
+sys.exit(main())
