@@ -19,7 +19,8 @@ trap finish EXIT
 # An ordinary user needs no option for this: $XDG_RUNTIME_DIR/msgd is where msgd and its tools meet.
 export PATH=$bin:$PATH XDG_RUNTIME_DIR=$place/run XDG_STATE_HOME=$place/state
 export MSGD_SOCKET=$place/run/msgd/msgd.sock
-mkdir -m 700 -p "$XDG_RUNTIME_DIR/msgd" "$XDG_STATE_HOME/msgd"
+mkdir -p "$XDG_RUNTIME_DIR/msgd" "$XDG_STATE_HOME/msgd"
+chmod -R go= "$place"
 
 if [ -t 1 ]; then bold=$'\033[1m' plain=$'\033[0m'; else bold='' plain=''; fi
 title() { printf '\n%s%s%s\n' "$bold" "$*" "$plain"; }
