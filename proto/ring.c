@@ -188,7 +188,7 @@ bool ring_prepare_wait(struct ring_reader *r)
 {
     atomic_store_explicit(&r->page->waiting, 1, memory_order_seq_cst);
     atomic_thread_fence(memory_order_seq_cst);
-    if (atomic_load_explicit(&r->header->head, memory_order_acquire) == r->claimed)
+    if (atomic_load_explicit(&r->header->head, memory_order_acquire) <= r->claimed)
         return true;
     ring_cancel_wait(r);
     return false;

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT */
+/* Consumers come to a mailbox and leave it. */
+#include "daemon/core/mailbox.h"
+
+#include <string.h>
+
+/* Records that are handled while the consumer's word is locked: a few microseconds. */
+#define RECORDS_PER_LOCK 64
+
+void mailbox_join(struct mailbox *mb, struct consumer *c, struct lane *lane, uint32_t slot)
+{
+    c->mailbox = mb;
+    c->lane = lane;
+    c->slot = slot;
+    c->oldest = lane->log.head;
+    c->departed = lane->log.head;
+    lane->slots[slot] = c;
+
+    struct consumer **last = &mb->consumers;
+    while (*last != NULL)
+        last = &(*last)->next;
+    *last = c;
+    mb->n_active++;
+}
+
+void mailbox_begin_leave(struct mailbox *mb, struct consumer *c)
+{
+    /* What this one leaves is older than what waits already. */
+    if (mb->n_leaving == 0 && chunk_log_append_all(&mb->older.log, &mb->backlog.log)) {
+        struct shelf older = mb->older;
+        mb->backlog.read = mb->backlog.log.head;
+        mb->older = mb->backlog;
+        mb->backlog = older;
+    }
+    c->is_leaving = true;
+    mb->n_active--;
+    mb->n_leaving++;
+}
+
+void mailbox_end_leave(struct mailbox *mb, struct consumer *c)
+{
+    struct consumer **at = &mb->consumers;
+
+    while (*at != c)
+        at = &(*at)->next;
+    *at = c->next;
+    mb->n_leaving--;
+    if (c->lane->slots[c->slot] == c)
+        c->lane->slots[c->slot] = NULL;
+}
+
+void departure_begin(struct departure *d, struct lane *lane, struct consumer *only, int drop)
+{
+    *d = (struct departure){
+        .lane = lane, .only = only, .drop = drop, .position = lane->released, .end = lane->log.head};
+    if (only != NULL && only->queued == 0)
+        d->end = d->position;
+}
+
+static struct consumer *leaver_of(const struct departure *d, const struct record *r)
+{
+    struct consumer *c = r->slot < d->lane->n_slots ? d->lane->slots[r->slot] : NULL;
+
+    if (c == NULL || !c->is_leaving || d->position < c->departed)
+        return NULL;
+    return d->only == NULL || c == d->only ? c : NULL;
+}
+
+static void hand_on(struct departure *d, struct consumer *c, struct record *r)
+{
+    bool was_taken = d->position < d->lane->taken;
+
+    mailbox_take_back(c->mailbox, c, r, was_taken, d->drop);
+    /* What the consumer has taken it may still be reading: its memory stays until it is released. */
+    if (!was_taken)
+        chunk_log_kill(&d->lane->log, d->position);
+}
+
+/* Handles some records under one lock. */
+static uint64_t step(struct departure *d)
+{
+    uint64_t handled = 0;
+
+    for (int n = 0; n < RECORDS_PER_LOCK && d->position < d->end; n++) {
+        uint64_t next;
+        struct record *r = chunk_log_at(&d->lane->log, d->position, &next);
+        struct consumer *c = r != NULL ? leaver_of(d, r) : NULL;
+        if (c != NULL)
+            hand_on(d, c, r);
+        handled += next - d->position;
+        d->position = next;
+        if (d->only != NULL && d->only->departed < next)
+            d->only->departed = next;
+    }
+    return handled;
+}
+
+bool departure_step(struct departure *d, uint64_t budget)
+{
+    uint64_t handled = 0;
+
+    while (d->position < d->end && handled < budget) {
+        if (lane_collect(d->lane) != 0 || lane_lock(d->lane) != 0)
+            lane_abandon(d->lane);
+        if (d->position < d->lane->released)
+            d->position = d->lane->released;
+        handled += step(d);
+        lane_unlock(d->lane);
+    }
+    return d->position < d->end;
+}

@@ -1,0 +1,455 @@
+/* SPDX-License-Identifier: MIT */
+/* What an endpoint holds for its consumers: filing, moving, dropping. */
+#include "daemon/core/mailbox.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static bool account_take(struct account *a, uint64_t bytes)
+{
+    uint64_t used = atomic_fetch_add_explicit(&a->used, bytes, memory_order_relaxed);
+
+    if (used + bytes <= atomic_load_explicit(&a->limit, memory_order_relaxed))
+        return true;
+    atomic_fetch_sub_explicit(&a->used, bytes, memory_order_relaxed);
+    return false;
+}
+
+static void account_give(struct account *a, uint64_t bytes)
+{
+    atomic_fetch_sub_explicit(&a->used, bytes, memory_order_relaxed);
+}
+
+static uint32_t length_of(const struct record *r)
+{
+    return record_length_of(atomic_load_explicit(&r->word, memory_order_relaxed));
+}
+
+static uint32_t bytes_of(const struct record *r)
+{
+    return record_bytes(length_of(r));
+}
+
+/* ---- Life ---- */
+
+int mailbox_init(struct mailbox *mb, const struct mailbox_options *options)
+{
+    const struct settings *s = options->settings;
+    uint32_t entries = chunk_log_entries(s->mailbox_bytes);
+
+    *mb = (struct mailbox){
+        .mode = s->mode,
+        .when_full = s->when_full,
+        .bound = s->mailbox_bytes,
+        .account = options->account,
+        .ledger = options->ledger,
+    };
+    if (chunk_log_init(&mb->older.log, NULL, NULL, entries) != 0 ||
+        chunk_log_init(&mb->backlog.log, NULL, NULL, entries) != 0) {
+        mailbox_deinit(mb);
+        return -ENOMEM;
+    }
+    return 0;
+}
+
+void mailbox_settle(struct mailbox *mb, struct arena *arena, struct dirty_lanes *dirty)
+{
+    mb->older.log.arena = arena;
+    mb->backlog.log.arena = arena;
+    mb->dirty = dirty;
+}
+
+void mailbox_deinit(struct mailbox *mb)
+{
+    chunk_log_deinit(&mb->older.log);
+    chunk_log_deinit(&mb->backlog.log);
+    free(mb->copies.slots);
+    *mb = (struct mailbox){0};
+}
+
+/* ---- Filing ---- */
+
+/* Adds a record to a log. False: no memory for it. */
+static bool file(struct chunk_log *log, const struct record *meta, enum record_kind kind, uint32_t slot,
+                 const void *bytes, uint32_t n_bytes)
+{
+    uint32_t need = record_bytes(n_bytes);
+    struct record *r = chunk_log_reserve(log, need);
+
+    if (r == NULL)
+        return false;
+    memcpy((char *)r + sizeof(r->word), (const char *)meta + sizeof(r->word), sizeof(*r) - sizeof(r->word));
+    r->slot = slot;
+    memcpy(record_payload(r), bytes, n_bytes);
+    atomic_store_explicit(&r->word, record_word(kind, n_bytes), memory_order_relaxed);
+    chunk_log_commit(log, need);
+    return true;
+}
+
+static bool file_for(struct consumer *c, const struct record *meta, enum record_kind kind, const void *bytes,
+                     uint32_t n_bytes)
+{
+    if (!file(&c->lane->log, meta, kind, c->slot, bytes, n_bytes))
+        return false;
+    c->used += record_bytes(n_bytes);
+    c->queued++;
+    lane_mark_dirty(c->lane, c->mailbox->dirty);
+    return true;
+}
+
+static bool shelf_is_empty(const struct shelf *s)
+{
+    return chunk_log_is_empty(&s->log);
+}
+
+static bool is_direct(const struct mailbox *mb)
+{
+    return mb->n_active > 0 && mb->n_leaving == 0 && shelf_is_empty(&mb->older) && shelf_is_empty(&mb->backlog);
+}
+
+/* Whom the next message of an exclusive or share endpoint goes to: who holds least. */
+static struct consumer *least_laden(const struct mailbox *mb)
+{
+    struct consumer *least = NULL;
+
+    for (struct consumer *c = mb->consumers; c != NULL; c = c->next)
+        if (!c->is_leaving && (least == NULL || c->used < least->used))
+            least = c;
+    return least;
+}
+
+static void collect_all(struct mailbox *mb)
+{
+    for (struct consumer *c = mb->consumers; c != NULL; c = c->next)
+        (void)!lane_collect(c->lane); /* a broken lane says so itself */
+}
+
+/* ---- Dropping the oldest ---- */
+
+/* One record less for c; what that means for the endpoint's row. */
+static void consumer_forget(struct consumer *c, const struct record *r)
+{
+    uint32_t bytes = bytes_of(r);
+
+    c->queued--;
+    c->used -= bytes;
+    c->mailbox->used -= bytes;
+    account_give(c->mailbox->account, bytes);
+}
+
+static void count_copy(struct mailbox *mb, enum copy_outcome outcome)
+{
+    if (outcome == COPY_HELD)
+        return;
+    mb->ledger->queued--;
+    if (outcome == COPY_DELIVERED)
+        mb->ledger->delivered++;
+    else
+        mb->ledger->dropped[DROP_MAILBOX_FULL]++;
+}
+
+static void count_dropped(struct mailbox *mb, struct consumer *c, const struct record *r, enum drop_reason reason)
+{
+    consumer_forget(c, r);
+    if (mb->mode == MODE_COPY) {
+        c->missed++;
+        count_copy(mb, copies_drop(&mb->copies, r->seq, false));
+    } else {
+        mb->ledger->queued--;
+        mb->ledger->dropped[reason]++;
+    }
+}
+
+/* The first record of c that nobody has taken, from c->oldest on; the lane is locked. */
+static bool find_waiting(struct consumer *c, uint64_t *position)
+{
+    struct chunk_log *log = &c->lane->log;
+
+    if (c->oldest < c->lane->taken)
+        c->oldest = c->lane->taken;
+    while (c->oldest < log->head) {
+        uint64_t next;
+        struct record *r = chunk_log_at(log, c->oldest, &next);
+        if (r != NULL && r->slot == c->slot) {
+            *position = c->oldest;
+            return true;
+        }
+        c->oldest = next;
+    }
+    return false;
+}
+
+/* Drops c's oldest waiting message. */
+static bool drop_waiting(struct mailbox *mb, struct consumer *c)
+{
+    if (c->queued == 0 || lane_lock(c->lane) != 0)
+        return false;
+
+    uint64_t position;
+    bool is_found = find_waiting(c, &position);
+    if (is_found) {
+        uint64_t next;
+        struct record *r = chunk_log_at(&c->lane->log, position, &next);
+        count_dropped(mb, c, r, DROP_MAILBOX_FULL);
+        chunk_log_kill(&c->lane->log, position);
+        c->oldest = next;
+    }
+    lane_unlock(c->lane);
+    return is_found;
+}
+
+/* The first record on a shelf. NULL: it is empty. */
+static struct record *shelf_front(struct shelf *s, uint64_t *position)
+{
+    while (s->read < s->log.head && !shelf_is_empty(s)) {
+        uint64_t next;
+        struct record *r = chunk_log_at(&s->log, s->read, &next);
+        if (r != NULL) {
+            *position = s->read;
+            return r;
+        }
+        s->read = next;
+    }
+    return NULL;
+}
+
+static void shelf_pop(struct shelf *s, uint64_t position, uint32_t bytes)
+{
+    s->read = position + bytes;
+    chunk_log_kill(&s->log, position);
+}
+
+static bool drop_front(struct mailbox *mb, struct shelf *s, enum drop_reason reason)
+{
+    uint64_t position;
+    struct record *r = shelf_front(s, &position);
+
+    if (r == NULL)
+        return false;
+    uint32_t bytes = bytes_of(r);
+    mb->used -= bytes;
+    account_give(mb->account, bytes);
+    mb->ledger->queued--;
+    mb->ledger->dropped[reason]++;
+    shelf_pop(s, position, bytes);
+    return true;
+}
+
+/* Drops the oldest message that no consumer has taken: of the fullest consumer, else of what waits for one. */
+static bool drop_oldest(struct mailbox *mb)
+{
+    struct consumer *fullest = NULL;
+
+    for (struct consumer *c = mb->consumers; c != NULL; c = c->next)
+        if (!c->is_leaving && (fullest == NULL || c->used > fullest->used))
+            fullest = c;
+    if (fullest != NULL && drop_waiting(mb, fullest))
+        return true;
+    for (struct consumer *c = mb->consumers; c != NULL; c = c->next)
+        if (!c->is_leaving && c != fullest && drop_waiting(mb, c))
+            return true;
+    return drop_front(mb, &mb->older, DROP_MAILBOX_FULL) || drop_front(mb, &mb->backlog, DROP_MAILBOX_FULL);
+}
+
+void mailbox_discard(struct mailbox *mb, enum drop_reason reason)
+{
+    while (drop_front(mb, &mb->older, reason) || drop_front(mb, &mb->backlog, reason))
+        continue;
+}
+
+/* ---- Putting ---- */
+
+static bool make_room(struct mailbox *mb, uint32_t need)
+{
+    if (mb->used + need <= mb->bound)
+        return true;
+    collect_all(mb);
+    while (mb->used + need > mb->bound)
+        if (mb->when_full != WHEN_FULL_DROP_OLD || !drop_oldest(mb))
+            return false;
+    return true;
+}
+
+static int put_one(struct mailbox *mb, const struct record *meta, const void *bytes, uint32_t n_bytes)
+{
+    uint32_t need = record_bytes(n_bytes);
+
+    if (!make_room(mb, need))
+        return DROP_MAILBOX_FULL;
+    if (!account_take(mb->account, need))
+        return DROP_QUOTA_EXCEEDED;
+    bool is_filed = is_direct(mb)
+                        ? file_for(least_laden(mb), meta, RECORD_MESSAGE, bytes, n_bytes)
+                        : file(&mb->backlog.log, meta, RECORD_MESSAGE, 0, bytes, n_bytes);
+    if (!is_filed) {
+        account_give(mb->account, need);
+        return DROP_NO_MEMORY;
+    }
+    mb->used += need;
+    mb->ledger->queued++;
+    return MESSAGE_KEPT;
+}
+
+static bool make_room_for(struct mailbox *mb, struct consumer *c, uint32_t need)
+{
+    if (c->used + need <= mb->bound)
+        return true;
+    (void)!lane_collect(c->lane); /* a broken lane says so itself */
+    while (c->used + need > mb->bound)
+        if (mb->when_full != WHEN_FULL_DROP_OLD || !drop_waiting(mb, c))
+            return false;
+    return true;
+}
+
+/* A copy for each consumer. MESSAGE_KEPT if at least one got it. */
+static int put_copies(struct mailbox *mb, const struct record *meta, enum record_kind kind, const void *bytes,
+                      uint32_t n_bytes)
+{
+    uint32_t need = record_bytes(n_bytes);
+    uint32_t n_holders = 0;
+    int outcome = DROP_MAILBOX_FULL;
+
+    if (!copies_has_room(&mb->copies))
+        return DROP_NO_MEMORY;
+    for (struct consumer *c = mb->consumers; c != NULL; c = c->next) {
+        if (c->is_leaving)
+            continue;
+        if (!make_room_for(mb, c, need)) {
+            c->missed++;
+        } else if (!account_take(mb->account, need)) {
+            c->missed++;
+            outcome = DROP_QUOTA_EXCEEDED;
+        } else if (!file_for(c, meta, kind, bytes, n_bytes)) {
+            account_give(mb->account, need);
+            c->missed++;
+            outcome = DROP_NO_MEMORY;
+        } else {
+            mb->used += need;
+            n_holders++;
+        }
+    }
+    if (n_holders == 0)
+        return outcome;
+    copies_add(&mb->copies, meta->seq, n_holders);
+    return MESSAGE_KEPT;
+}
+
+int mailbox_put(struct mailbox *mb, const struct record *meta, const void *bytes, uint32_t n_bytes)
+{
+    struct record numbered = *meta;
+    int outcome;
+
+    numbered.seq = mb->last_seq + 1;
+    if (mb->mode == MODE_COPY && is_direct(mb)) {
+        outcome = put_copies(mb, &numbered, RECORD_MESSAGE, bytes, n_bytes);
+        mb->ledger->queued += outcome == MESSAGE_KEPT;
+    } else {
+        outcome = put_one(mb, &numbered, bytes, n_bytes);
+    }
+    if (outcome == MESSAGE_KEPT)
+        mb->last_seq++;
+    return outcome;
+}
+
+/* ---- Releasing ---- */
+
+void consumer_released(struct consumer *c, const struct record *r)
+{
+    struct mailbox *mb = c->mailbox;
+
+    consumer_forget(c, r);
+    c->delivered++;
+    if (mb->mode == MODE_COPY) {
+        count_copy(mb, copies_drop(&mb->copies, r->seq, true));
+    } else {
+        mb->ledger->queued--;
+        mb->ledger->delivered++;
+    }
+}
+
+/* ---- Taking back ---- */
+
+/* Back on the shelf, charged again. */
+static void reshelve(struct mailbox *mb, const struct record *r, enum record_kind kind)
+{
+    uint32_t bytes = bytes_of(r);
+    struct consumer *other = mb->mode == MODE_SHARE ? least_laden(mb) : NULL;
+
+    if (other != NULL && file_for(other, r, kind, r + 1, length_of(r)))
+        ;
+    else if (!file(&mb->older.log, r, kind, 0, r + 1, length_of(r))) {
+        mb->ledger->queued--;
+        mb->ledger->dropped[DROP_NO_MEMORY]++;
+        return;
+    }
+    mb->used += bytes;
+    atomic_fetch_add_explicit(&mb->account->used, bytes, memory_order_relaxed);
+}
+
+void mailbox_take_back(struct mailbox *mb, struct consumer *from, const struct record *r, bool was_taken,
+                       int drop)
+{
+    bool was_seen = was_taken || record_kind_of(atomic_load_explicit(&r->word, memory_order_relaxed)) ==
+                                     RECORD_REDELIVERED;
+    enum copy_outcome outcome = COPY_MISSED;
+
+    consumer_forget(from, r);
+    if (mb->mode == MODE_COPY)
+        outcome = copies_drop(&mb->copies, r->seq, false);
+    if (outcome == COPY_MISSED && drop != MESSAGE_KEPT) {
+        mb->ledger->queued--;
+        mb->ledger->dropped[drop]++;
+    } else if (outcome == COPY_MISSED && (mb->mode != MODE_COPY || mb->n_active == 0)) {
+        reshelve(mb, r, was_seen ? RECORD_REDELIVERED : RECORD_MESSAGE);
+    } else {
+        count_copy(mb, outcome);
+    }
+}
+
+/* ---- Moving ---- */
+
+bool mailbox_can_move(const struct mailbox *mb)
+{
+    return mb->n_active > 0 && mb->n_leaving == 0 &&
+           !(shelf_is_empty(&mb->older) && shelf_is_empty(&mb->backlog));
+}
+
+/* Moves the first record of a shelf to who is to have it. False: no memory there at present. */
+static bool move_front(struct mailbox *mb, struct shelf *s, uint64_t position, struct record *r)
+{
+    uint32_t n_bytes = length_of(r);
+    uint32_t bytes = record_bytes(n_bytes);
+    enum record_kind kind = record_kind_of(atomic_load_explicit(&r->word, memory_order_relaxed));
+
+    if (mb->mode == MODE_COPY) {
+        /* Each copy is charged by itself; the shelf's own charge ends here. */
+        mb->used -= bytes;
+        account_give(mb->account, bytes);
+        int outcome = put_copies(mb, r, kind, record_payload(r), n_bytes);
+        if (outcome != MESSAGE_KEPT) {
+            mb->ledger->queued--;
+            mb->ledger->dropped[outcome]++;
+        }
+    } else if (!file_for(least_laden(mb), r, kind, record_payload(r), n_bytes)) {
+        return false;
+    }
+    shelf_pop(s, position, bytes);
+    return true;
+}
+
+bool mailbox_move(struct mailbox *mb, uint64_t budget)
+{
+    uint64_t moved = 0;
+
+    while (mailbox_can_move(mb)) {
+        uint64_t position;
+        struct shelf *s = shelf_is_empty(&mb->older) ? &mb->backlog : &mb->older;
+        struct record *r = shelf_front(s, &position);
+        if (moved >= budget)
+            return true;
+        moved += bytes_of(r);
+        if (!move_front(mb, s, position, r))
+            return false;
+    }
+    return false;
+}

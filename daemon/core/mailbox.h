@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What an endpoint holds for its consumers: each message until it is released.
+ *
+ *   older      what consumers that left had not released
+ *   backlog    what came while nobody could take it directly
+ *   lanes      what has been filed for a consumer (core/lane.h)
+ *
+ * With a consumer and nothing in older and backlog, an arriving message goes straight into its
+ * lane. What a consumer leaves behind and what a new one finds is moved in slices (mailbox_move,
+ * departure_step), so that the datagrams of other endpoints do not wait; meanwhile arrivals queue
+ * in the backlog.
+ */
+#ifndef MSGD_DAEMON_CORE_MAILBOX_H
+#define MSGD_DAEMON_CORE_MAILBOX_H
+
+#include "daemon/base/error.h"
+#include "daemon/core/chunk_log.h"
+#include "daemon/core/copies.h"
+#include "daemon/core/lane.h"
+#include "daemon/core/ledger.h"
+#include "daemon/core/quota.h"
+#include "daemon/core/settings.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define MESSAGE_KEPT (-1) /* beside enum drop_reason: it has become a message */
+
+/* A private log that is read from the front. */
+struct shelf {
+    struct chunk_log log;
+    uint64_t read; /* position of the first record that is left */
+};
+
+struct mailbox {
+    enum endpoint_mode mode;
+    enum when_full when_full;
+    uint64_t bound; /* bytes of records: of all consumers together, in mode copy of each */
+    uint64_t used;
+    uint64_t last_seq;
+    struct account *account;
+    struct ledger *ledger;
+    struct dirty_lanes *dirty;
+    struct shelf older;
+    struct shelf backlog;
+    struct copies copies; /* mode copy */
+    struct consumer *consumers;
+    uint32_t n_active;
+    uint32_t n_leaving;
+};
+
+/* One consumer of one endpoint. */
+struct consumer {
+    struct mailbox *mailbox;
+    struct lane *lane;
+    uint32_t slot;
+    bool is_leaving;
+    uint64_t departed; /* records of its slot before it are not (or no longer) its own */
+    uint64_t oldest;   /* no record of its own that waits lies before it */
+    uint64_t used;
+    uint64_t queued;
+    uint64_t delivered;
+    uint64_t missed;
+    struct consumer *next;
+    void *owner; /* whoever embeds it */
+};
+
+struct mailbox_options {
+    const struct settings *settings;
+    struct account *account;
+    struct ledger *ledger;
+};
+
+/* Allocates all that the mailbox will ever need but `copies`. 0 or -ENOMEM. */
+int mailbox_init(struct mailbox *mb, const struct mailbox_options *options) MUST_USE;
+/* Before the first message: whose memory the private logs are in and where lanes report. */
+void mailbox_settle(struct mailbox *mb, struct arena *arena, struct dirty_lanes *dirty);
+/* No consumer may be left. */
+void mailbox_deinit(struct mailbox *mb);
+
+/*
+ * Files a message. meta: everything but word, slot and seq. Returns MESSAGE_KEPT, or why not
+ * (enum drop_reason); `queued` and what drop-old dropped are counted here, the rest is the
+ * caller's.
+ */
+int mailbox_put(struct mailbox *mb, const struct record *meta, const void *bytes,
+                uint32_t n_bytes) MUST_USE;
+
+/* Files what a consumer that leaves had not released, at the front of what is left. Used by
+ * departures. */
+void mailbox_take_back(struct mailbox *mb, struct consumer *from, const struct record *r,
+                       bool was_taken);
+
+/* From now on messages go to c->lane under c->slot; the lane must have room for that slot. */
+void mailbox_join(struct mailbox *mb, struct consumer *c, struct lane *lane, uint32_t slot);
+/* c gets nothing more; departure_step hands on what it has. */
+void mailbox_begin_leave(struct mailbox *mb, struct consumer *c);
+/* It has handed everything on and is the mailbox's no more. */
+void mailbox_end_leave(struct mailbox *mb, struct consumer *c);
+
+/* Is there something to move, and somebody to move it to? */
+bool mailbox_can_move(const struct mailbox *mb);
+/* Moves up to budget bytes from older and backlog to the consumers. True: there is more. */
+bool mailbox_move(struct mailbox *mb, uint64_t budget);
+
+/* Counts everything in older and backlog as dropped. */
+void mailbox_discard(struct mailbox *mb, enum drop_reason reason);
+
+/* The consumer has released one record. Called by its lane. */
+void consumer_released(struct consumer *c, const struct record *r);
+
+/*
+ * A walk over a lane that takes everything of one consumer, or of all, back to the mailboxes or
+ * drops it.
+ */
+struct departure {
+    struct lane *lane;
+    struct consumer *only; /* NULL: all of the lane */
+    int drop;              /* MESSAGE_KEPT: take back; else the reason to drop for */
+    uint64_t position;
+    uint64_t end;
+};
+
+/* Everybody concerned has begun to leave (mailbox_begin_leave). */
+void departure_begin(struct departure *d, struct lane *lane, struct consumer *only, int drop);
+/* Handles up to budget bytes. True: there is more. A lane that turns out broken is abandoned. */
+bool departure_step(struct departure *d, uint64_t budget);
+
+#endif
