@@ -6,7 +6,8 @@
 #include <sched.h>
 #include <string.h>
 
-/* How often a reader looks again while msgd changes something; msgd does so for a few instructions. */
+/* How often a reader looks again while msgd changes something; msgd does so for a few instructions.
+ */
 #define MAX_TRIES 100000
 
 static void wait_a_little(unsigned tries)
@@ -31,18 +32,19 @@ static void record_address(const uint8_t ip[16], uint16_t port, uint32_t scope, 
 void record_from(const struct record *r, struct address *out)
 {
     record_address(r->from_ip, r->from_port, 0, out);
-    if (address_is_link_local(out))
+    if (out->family == ADDRESS_IPV6 && address_is_link_local(out))
         out->scope = r->scope;
 }
 
 void record_to(const struct record *r, struct address *out)
 {
     record_address(r->to_ip, r->to_port, 0, out);
-    if (out->family == ADDRESS_IPV6 && (address_is_link_local(out) || address_is_multicast(out)))
+    if (address_is_multicast(out) || (out->family == ADDRESS_IPV6 && address_is_link_local(out)))
         out->scope = r->scope;
 }
 
-int ring_reader_init(struct ring_reader *r, const void *arena, size_t arena_bytes, struct ring_page *page)
+int ring_reader_init(struct ring_reader *r, const void *arena, size_t arena_bytes,
+                     struct ring_page *page)
 {
     const struct ring_header *h = arena;
 
@@ -73,14 +75,15 @@ static int look(const struct ring_reader *r, uint64_t position, struct sight *ou
     const struct ring_header *h = r->header;
     uint64_t epoch = atomic_load_explicit(&h->epoch, memory_order_acquire);
     uint64_t tail = atomic_load_explicit(&h->tail, memory_order_relaxed);
-    uint32_t chunk = atomic_load_explicit(&h->table[position / RING_CHUNK_BYTES % RING_TABLE_ENTRIES],
-                                          memory_order_acquire);
+    uint32_t chunk = atomic_load_explicit(
+        &h->table[position / RING_CHUNK_BYTES % RING_TABLE_ENTRIES], memory_order_acquire);
     uint32_t offset = (uint32_t)(position % RING_CHUNK_BYTES);
     const struct record *record = NULL;
     uint32_t word = 0;
 
     if (position >= tail && chunk < h->n_chunks && offset % RING_RECORD_ALIGN == 0) {
-        record = (const void *)((const uint8_t *)h + h->chunks_offset + (size_t)chunk * RING_CHUNK_BYTES + offset);
+        record = (const void *)((const uint8_t *)h + h->chunks_offset +
+                                (size_t)chunk * RING_CHUNK_BYTES + offset);
         word = atomic_load_explicit(&record->word, memory_order_acquire);
     }
     atomic_thread_fence(memory_order_acquire);
@@ -146,8 +149,8 @@ int ring_claim(struct ring_reader *r, size_t max)
         if (end == r->claimed)
             return 0;
         uint64_t expected = r->claimed;
-        if (!atomic_compare_exchange_strong_explicit(&r->page->taken, &expected, end, memory_order_seq_cst,
-                                                     memory_order_relaxed)) {
+        if (!atomic_compare_exchange_strong_explicit(&r->page->taken, &expected, end,
+                                                     memory_order_seq_cst, memory_order_relaxed)) {
             if ((expected & ~RING_LOCK) != r->claimed)
                 return -EPROTO;
             wait_a_little(tries);

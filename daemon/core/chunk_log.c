@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* An empty log starts over from this offset on, so that it stays in the part of a chunk that is in the cache. */
 #define REWIND_OFFSET (64u * 1024u)
@@ -55,8 +56,11 @@ int chunk_log_init(struct chunk_log *log, struct arena *arena, struct ring_heade
     *log = (struct chunk_log){.arena = arena, .header = header, .n_entries = n_entries};
     log->live = calloc(n_entries, sizeof(*log->live));
     log->table = header != NULL ? header->table : malloc(n_entries * sizeof(*log->table));
-    if (log->live == NULL || log->table == NULL) {
+    if (header != NULL)
+        log->bits = calloc(arena->n_chunks, sizeof(*log->bits));
+    if (log->live == NULL || log->table == NULL || (header != NULL && log->bits == NULL)) {
         free(log->live);
+        free(log->bits);
         if (header == NULL)
             free(log->table);
         *log = (struct chunk_log){0};
@@ -79,6 +83,7 @@ void chunk_log_deinit(struct chunk_log *log)
             free(log->table);
     }
     free(log->live);
+    free(log->bits);
     *log = (struct chunk_log){0};
 }
 
@@ -126,6 +131,8 @@ static bool enter_chunk(struct chunk_log *log)
         return false;
     log->live[entry_of(log, log->head)] = 0;
     log->has_head_chunk = true;
+    if (log->bits != NULL)
+        memset(&log->bits[chunk], 0, sizeof(log->bits[chunk]));
     atomic_store_explicit(&log->table[entry_of(log, log->head)], chunk, memory_order_release);
     return true;
 }
@@ -143,9 +150,22 @@ struct record *chunk_log_reserve(struct chunk_log *log, uint32_t bytes)
     return (struct record *)(void *)(arena_chunk(log->arena, chunk_at(log, log->head)) + offset);
 }
 
+static uint64_t *bit_word(uint64_t *words, uint64_t position, uint64_t *mask)
+{
+    uint32_t bit = offset_of(position) / RING_RECORD_ALIGN;
+
+    *mask = UINT64_C(1) << bit % 64;
+    return &words[bit / 64];
+}
+
 uint64_t chunk_log_commit(struct chunk_log *log, uint32_t bytes)
 {
     uint64_t position = log->head;
+
+    if (log->bits != NULL) {
+        uint64_t mask;
+        *bit_word(log->bits[chunk_at(log, position)].begins, position, &mask) |= mask;
+    }
 
     log->live[entry_of(log, position)]++;
     log->n_live++;
@@ -174,6 +194,29 @@ struct record *chunk_log_at(const struct chunk_log *log, uint64_t position, uint
     }
     *next = position + record_bytes(record_length_of(word));
     return record_kind_of(word) == RECORD_DEAD ? NULL : r;
+}
+
+struct record *chunk_log_find(const struct chunk_log *log, uint64_t position)
+{
+    uint64_t mask, next;
+
+    if (position < log->tail || position >= log->head || position % RING_RECORD_ALIGN != 0)
+        return NULL;
+    uint32_t chunk = chunk_at(log, position);
+    if (chunk == RING_HOLE || !(*bit_word(log->bits[chunk].begins, position, &mask) & mask))
+        return NULL;
+    return chunk_log_at(log, position, &next);
+}
+
+bool chunk_log_answer(struct chunk_log *log, uint64_t position)
+{
+    uint64_t mask;
+    uint64_t *word = bit_word(log->bits[chunk_at(log, position)].answered, position, &mask);
+
+    if (*word & mask)
+        return false;
+    *word |= mask;
+    return true;
 }
 
 void chunk_log_free(struct chunk_log *log, uint64_t position)

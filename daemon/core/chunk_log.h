@@ -13,6 +13,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* Of one chunk of the arena, a bit for each place where a record can begin. msgd's own memory. */
+#define RECORDS_PER_CHUNK (RING_CHUNK_BYTES / RING_RECORD_ALIGN)
+
+struct record_bits {
+    uint64_t begins[RECORDS_PER_CHUNK / 64];   /* a record begins here */
+    uint64_t answered[RECORDS_PER_CHUNK / 64]; /* and has been answered */
+};
+
 struct chunk_log {
     struct arena *arena;
     struct ring_header *header; /* of the consumer who reads along; NULL: private */
@@ -23,6 +31,7 @@ struct chunk_log {
     uint64_t head;       /* position of the next record */
     uint64_t tail;       /* multiple of RING_CHUNK_BYTES: nothing before it is left */
     uint64_t n_live;     /* in all chunks */
+    struct record_bits *bits; /* of each chunk of the arena, where a reader may name records; owned */
     bool has_head_chunk; /* the chunk that head lies in, or begins, has been taken from the arena */
 };
 
@@ -48,6 +57,14 @@ uint64_t chunk_log_commit(struct chunk_log *log, uint32_t bytes);
  * here. *next: where to look after it. position < head.
  */
 struct record *chunk_log_at(const struct chunk_log *log, uint64_t position, uint64_t *next);
+
+/*
+ * The record that a reader names by its position, whatever it names: NULL if no record begins
+ * there. Logs with a reader only.
+ */
+struct record *chunk_log_find(const struct chunk_log *log, uint64_t position);
+/* Notes that the record there has been answered. False: it was already. */
+bool chunk_log_answer(struct chunk_log *log, uint64_t position);
 
 /* The record at `position` is no longer needed; its memory may be used again. */
 void chunk_log_free(struct chunk_log *log, uint64_t position);

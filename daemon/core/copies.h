@@ -33,9 +33,13 @@ uint64_t copies_slots(uint64_t entries);
 struct copy_entry *copies_grow(struct copies *c, struct copy_entry *slots, uint64_t n_slots)
     __attribute__((warn_unused_result));
 
-/* False: no room (nothing changed). */
-bool copies_add(struct copies *c, uint64_t seq, uint32_t n_holders)
-    __attribute__((warn_unused_result));
+static inline bool copies_has_room(const struct copies *c)
+{
+    return c->n_entries * 2 < c->n_slots;
+}
+
+/* Only where there is room. */
+void copies_add(struct copies *c, uint64_t seq, uint32_t n_holders);
 
 enum copy_outcome {
     COPY_HELD = 0,      /* others still hold it */

@@ -10,13 +10,13 @@
 /* A consumer that claims all the time can win this often before its messages are left alone. */
 #define LOCK_TRIES 100
 
-void lane_mark_dirty(struct lane *lane, struct dirty_lanes *dirty)
+void lane_mark_dirty(struct lane *lane)
 {
     if (lane->is_dirty)
         return;
     lane->is_dirty = true;
-    lane->next_dirty = dirty->first;
-    dirty->first = lane;
+    lane->next_dirty = lane->dirty->first;
+    lane->dirty->first = lane;
 }
 
 struct consumer **lane_grow_slots(struct lane *lane, struct consumer **slots, uint32_t n)
@@ -45,6 +45,7 @@ static int broken(struct lane *lane, const char *why)
 {
     lane->is_broken = true;
     lane->why_broken = why;
+    lane_mark_dirty(lane);
     return -EPROTO;
 }
 

@@ -28,14 +28,16 @@ struct lane {
     const char *why_broken;
     bool is_dirty; /* has records that are not published; in the list of that name */
     struct lane *next_dirty;
+    struct dirty_lanes *dirty;
 };
 
-/* Lanes that got records since they were last published. */
+/* Lanes that got records since they were last published, or turned out broken. */
 struct dirty_lanes {
     struct lane *first;
 };
 
-void lane_mark_dirty(struct lane *lane, struct dirty_lanes *dirty);
+/* Puts the lane into its list, once. */
+void lane_mark_dirty(struct lane *lane);
 
 /* Makes room for slot numbers below n. The control thread allocates `slots` (zeroed); returns the
  * former for free(). */

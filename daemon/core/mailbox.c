@@ -2,6 +2,7 @@
 /* What an endpoint holds for its consumers: filing, moving, dropping. */
 #include "daemon/core/mailbox.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -52,11 +53,10 @@ int mailbox_init(struct mailbox *mb, const struct mailbox_options *options)
     return 0;
 }
 
-void mailbox_settle(struct mailbox *mb, struct arena *arena, struct dirty_lanes *dirty)
+void mailbox_settle(struct mailbox *mb, struct arena *arena)
 {
     mb->older.log.arena = arena;
     mb->backlog.log.arena = arena;
-    mb->dirty = dirty;
 }
 
 void mailbox_deinit(struct mailbox *mb)
@@ -93,7 +93,7 @@ static bool file_for(struct consumer *c, const struct record *meta, enum record_
         return false;
     c->used += record_bytes(n_bytes);
     c->queued++;
-    lane_mark_dirty(c->lane, c->mailbox->dirty);
+    lane_mark_dirty(c->lane);
     return true;
 }
 
@@ -445,6 +445,8 @@ bool mailbox_move(struct mailbox *mb, uint64_t budget)
         uint64_t position;
         struct shelf *s = shelf_is_empty(&mb->older) ? &mb->backlog : &mb->older;
         struct record *r = shelf_front(s, &position);
+        if (r == NULL)
+            return false;
         if (moved >= budget)
             return true;
         moved += bytes_of(r);

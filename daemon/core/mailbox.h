@@ -42,7 +42,6 @@ struct mailbox {
     uint64_t last_seq;
     struct account *account;
     struct ledger *ledger;
-    struct dirty_lanes *dirty;
     struct shelf older;
     struct shelf backlog;
     struct copies copies; /* mode copy */
@@ -75,8 +74,8 @@ struct mailbox_options {
 
 /* Allocates all that the mailbox will ever need but `copies`. 0 or -ENOMEM. */
 int mailbox_init(struct mailbox *mb, const struct mailbox_options *options) MUST_USE;
-/* Before the first message: whose memory the private logs are in and where lanes report. */
-void mailbox_settle(struct mailbox *mb, struct arena *arena, struct dirty_lanes *dirty);
+/* Before the first message: whose memory the private logs are in. */
+void mailbox_settle(struct mailbox *mb, struct arena *arena);
 /* No consumer may be left. */
 void mailbox_deinit(struct mailbox *mb);
 
@@ -88,10 +87,12 @@ void mailbox_deinit(struct mailbox *mb);
 int mailbox_put(struct mailbox *mb, const struct record *meta, const void *bytes,
                 uint32_t n_bytes) MUST_USE;
 
-/* Files what a consumer that leaves had not released, at the front of what is left. Used by
- * departures. */
+/*
+ * Takes one record back from a consumer that leaves and had not released it: for another consumer
+ * or for the next one. drop: MESSAGE_KEPT, or the reason to drop it for. Called by departures.
+ */
 void mailbox_take_back(struct mailbox *mb, struct consumer *from, const struct record *r,
-                       bool was_taken);
+                       bool was_taken, int drop);
 
 /* From now on messages go to c->lane under c->slot; the lane must have room for that slot. */
 void mailbox_join(struct mailbox *mb, struct consumer *c, struct lane *lane, uint32_t slot);
