@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""lint.reasons: the table of drop reasons in docs/protocol.md is the list of daemon/core/ledger.h, in its order."""
+"""lint.reasons: the drop reasons in docs/protocol.md and msgd(8) are those of daemon/core/ledger.h, in its order."""
 import re
 
 import tree
@@ -8,7 +8,7 @@ import tree
 def main():
     code = "\n".join(tree.lines("daemon/core/ledger.h"))
     code = re.sub(r"\\\n\s*", " ", code)
-    listed = re.findall(r'X\((\w+),\s*(\w+),\s*"([^"]*)"\)', code)
+    listed = re.findall(r'X\(([A-Z_]+),\s*(\w+),\s*"([^"]*)"\)', code)
     text = "\n".join(tree.lines("docs/protocol.md"))
     body = text.split("<!-- drop reasons begin -->")[1].split("<!-- drop reasons end -->")[0]
     rows = re.findall(r"^\| `(\w+)` \| (.*?) \|$", body, re.M)
@@ -17,6 +17,9 @@ def main():
     findings += [f"docs/protocol.md has {row}, daemon/core/ledger.h has not" for row in rows if row not in wanted]
     if not findings and rows != wanted:
         findings.append("docs/protocol.md: the order of the checks is another one")
+    page = "\n".join(tree.lines("docs/man/msgd.8")).split(".Ss What becomes of a datagram")[1].split(".El")[0]
+    if re.findall(r"^\.It Cm (\w+)$", page, re.M) != [key for key, _ in wanted]:
+        findings.append("docs/man/msgd.8: its reasons are others, or in another order")
     tree.finish(findings, len(wanted))
 
 
