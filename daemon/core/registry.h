@@ -3,24 +3,30 @@
  * Who has which name, address and port; leases, conflicts and queues. Logic only: time comes in
  * (now_ms of CLOCK_BOOTTIME), what is to be done goes out, the caller does it.
  *
- * A registration goes: registry_decide -> (policy, quota) -> by verdict
- *   CLAIM_NEW      registry_insert, registry_port_candidate until a port binds, registry_bound,
- *                  registry_consumer_joined; registry_remove if nothing binds
- *   CLAIM_RESUME   registry_resume, [open the new address, registry_bound],
- * registry_consumer_joined CLAIM_REPLACE  end the consumers (registry_consumer_left for each), then
- * as CLAIM_RESUME CLAIM_JOIN     registry_configure, registry_consumer_joined CLAIM_IS_OWN
- * registry_configure, [open the new address, registry_bound] CLAIM_QUEUE    registry_wait; when the
- * holder leaves or the entry goes, decide again for each waiter in order Before CLAIM_QUEUE,
- * CLAIM_NAME_TAKEN and CLAIM_REPLACE are acted on, the holder is probed: is it gone,
- * registry_consumer_left and decide again.
+ * A registration goes: registry_decide, policy, quota, and then by verdict
+ * - CLAIM_NEW: registry_insert, registry_port_candidate until a port binds, registry_bound,
+ *   registry_consumer_joined; registry_remove if nothing binds
+ * - CLAIM_RESUME: registry_resume, registry_configure, (registry_bound after a move),
+ *   registry_consumer_joined
+ * - CLAIM_REPLACE: end the consumers (registry_consumer_left for each), then as CLAIM_RESUME
+ * - CLAIM_JOIN: registry_configure, registry_consumer_joined
+ * - CLAIM_IS_OWN: registry_configure, (registry_bound after a move)
+ * - CLAIM_QUEUE: registry_wait; when the holder leaves or the entry goes, decide again for each
+ *   waiter in order
+ *
+ * Before CLAIM_QUEUE, CLAIM_NAME_TAKEN or CLAIM_REPLACE is acted on, the holder is probed: if it is
+ * gone, registry_consumer_left and decide again.
  */
 #ifndef MSGD_DAEMON_CORE_REGISTRY_H
 #define MSGD_DAEMON_CORE_REGISTRY_H
 
 #include "daemon/base/error.h"
+#include "daemon/base/list.h"
 #include "daemon/core/policy.h"
 #include "daemon/core/principals.h"
 #include "daemon/core/settings.h"
+#include "daemon/core/table.h"
+#include "daemon/core/timers.h"
 #include "proto/address.h"
 
 #include <stdbool.h>
@@ -41,22 +47,19 @@ struct owner {
     pid_t pid;
 };
 
-/* No moment at all: later than any now_ms. */
-#define NEVER_MS INT64_MAX
-
-/* One registered name. Everybody reads it, only registry_* changes it, but for the caller's two
- * pointers. */
+/* One registered name. Everybody reads it; only registry_* changes it, but for `control`,
+ * `endpoint`. */
 struct entry {
     struct settings settings; /* as asked for: port 0 stays 0 */
     struct address address;   /* in force; port 0 while none was found */
     uint64_t generation;      /* of a name, also after it was gone: only grows */
     enum entry_state state;
     struct owner owner;
-    struct principals *owners; /* of a static endpoint, else NULL */
+    bool is_static;
+    struct principals owners; /* whose a static endpoint is */
     uint32_t n_consumers;
     int64_t since_wall_ns; /* of the last registration */
-    int64_t away_since_ms; /* ENTRY_AWAY, or ENTRY_PENDING without the consumer that there was; else
-                              0 */
+    int64_t away_since_ms; /* when the last consumer went; 0 = none has gone, or one is here */
     int64_t away_since_wall_ns;
     int64_t lease_deadline_ms; /* NEVER_MS: none runs */
     int64_t retry_ms;          /* ENTRY_PENDING: when to try again; NEVER_MS: not by itself */
@@ -66,17 +69,14 @@ struct entry {
     void *control;  /* the caller's */
 
     /* The registry's own. */
-    void **waiters;
-    uint32_t n_waiters;
     uint32_t n_failures;
-    size_t timer;
-    uint64_t name_hash;
-    uint64_t place_hash;
-    struct entry *same_name_bucket;
-    struct entry *same_place_bucket;
-    struct entry *same_port;
-    struct entry *next;
-    struct entry *previous;
+    uint32_t n_waiters;
+    void **waiters;
+    struct timer timer;
+    struct table_link by_name;
+    struct table_link by_place;
+    struct list by_port;
+    struct list in_order;
 };
 
 struct registry;
@@ -88,20 +88,24 @@ struct registry *registry_free(struct registry *r);
 /* After a reload. Ports that were given stay. */
 void registry_set_ports(struct registry *r, struct port_span ports);
 
-static inline bool entry_is_static(const struct entry *e)
+/* For policy_may_own: NULL unless static. */
+static inline const struct principals *entry_owners(const struct entry *e)
 {
-    return e->owners != NULL;
+    return e->is_static ? &e->owners : NULL;
 }
+
 const char *entry_state_key(enum entry_state s);
 
 /* NULL: no such name. */
 struct entry *registry_find(const struct registry *r, const char *name);
 /* Walks in the order of insertion. Take the next before removing one. NULL at the end. */
 struct entry *registry_first(const struct registry *r);
-struct entry *registry_next(const struct entry *e);
+struct entry *registry_next(const struct registry *r, const struct entry *e);
 size_t registry_count(const struct registry *r);
-/* An entry other than `but` (may be NULL) whose address and port overlap with these; NULL: none.
- * Port 0 overlaps nothing. */
+/*
+ * An entry other than `but` (may be NULL) whose address and port overlap with these; NULL: none.
+ * A wildcard overlaps all of its family, "*" both, port 0 nothing.
+ */
 struct entry *registry_overlapping(const struct registry *r, const struct address *address,
                                    const struct entry *but);
 
@@ -138,9 +142,8 @@ struct decision {
     enum claim_verdict verdict;
     struct entry *entry;    /* of that name, NULL for CLAIM_NEW; CLAIM_PORT_TAKEN: the other one */
     struct address address; /* that is to be in force; port 0: one from the range */
-    uint32_t
-        changes;    /* FIELD_BIT of what differs and is to be applied (settings_merge with these) */
-    bool must_move; /* the address in force is another one: its socket is to be opened first */
+    uint32_t changes;       /* FIELD_BIT of what is to be applied: settings_merge with these */
+    bool must_move;         /* to another address or port: that socket is to be opened first */
     enum settings_field field; /* CLAIM_BAD_FIELD */
 };
 
@@ -158,8 +161,7 @@ int registry_insert(struct registry *r, struct settings *settings, struct princi
 /* Takes an entry out and frees it. It must have no waiters left (registry_pop_waiter). */
 void registry_remove(struct registry *r, struct entry *e);
 
-/* The endpoint is bound at this address and port: of a new one, one that was pending, or one that
- * moved. */
+/* Bound at this address and port: a new endpoint, one that was pending, or one that moved. */
 void registry_bound(struct registry *r, struct entry *e, const struct address *address);
 /*
  * It could not be bound, or its socket failed: pending, to be tried again after 0.25 s, then twice
@@ -172,12 +174,12 @@ void registry_bind_failed(struct registry *r, struct entry *e, int error, int64_
  * stops. A static endpoint keeps its uid. registry_consumer_joined is to follow.
  */
 void registry_resume(struct registry *r, struct entry *e, struct owner owner, int64_t now_wall_ns);
-/* New settings; taken. The address in force is registry_bound's. A lease that runs keeps its start.
+/* New settings; taken. The address in force is registry_bound's. A running lease keeps its start.
  */
 void registry_configure(struct registry *r, struct entry *e, struct settings *settings);
 /*
- * Makes an entry static (owners taken), or no longer static (NULL): its lease, if no consumer is
- * there, starts now.
+ * Makes an entry static (owners taken) or, with NULL, an ordinary one of that uid, whose lease
+ * starts now if no consumer is there.
  */
 void registry_set_static(struct registry *r, struct entry *e, struct principals *owners, uid_t uid,
                          int64_t now_ms);
