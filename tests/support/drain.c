@@ -198,6 +198,12 @@ static void parse_option(struct drain *d, int option)
     }
 }
 
+static void announce(const struct msgd_endpoint *e)
+{
+    fprintf(stderr, "attached %s %u %" PRIu64 " %d\n", e->name, e->port, e->generation,
+            e->is_resumed);
+}
+
 static void attach_one(struct drain *d, const char *name)
 {
     struct msgd_endpoint endpoint;
@@ -206,8 +212,31 @@ static void attach_one(struct drain *d, const char *name)
                               : msgd_register(d->msgd, &d->registration, &endpoint);
     if (status < 0)
         fail(d, name, status);
-    fprintf(stderr, "attached %s %u %" PRIu64 " %d\n", endpoint.name, endpoint.port,
-            endpoint.generation, endpoint.is_resumed);
+    announce(&endpoint);
+}
+
+static void attach_many(struct drain *d, const char *name)
+{
+    struct msgd_registration *all = calloc(d->n_endpoints, sizeof *all);
+    char(*names)[64] = calloc(d->n_endpoints, sizeof *names);
+    double start = now();
+    for (unsigned i = 0; i < d->n_endpoints; i++) {
+        snprintf(names[i], sizeof names[i], "%s-%u", name, i);
+        all[i] = d->registration;
+        all[i].name = names[i];
+    }
+    int status = msgd_register_many(d->msgd, all, d->n_endpoints);
+    if (status < 0)
+        fail(d, "msgd_register_many", status);
+    double took = now() - start;
+    for (unsigned i = 0; i < d->n_endpoints; i++) {
+        struct msgd_endpoint endpoint;
+        if (msgd_registered(d->msgd, names[i], &endpoint) == 0)
+            announce(&endpoint);
+    }
+    fprintf(stderr, "registered %u in %.3f s\n", d->n_endpoints, took);
+    free(names);
+    free(all);
 }
 
 static void attach(struct drain *d, const char *name)
@@ -217,11 +246,8 @@ static void attach(struct drain *d, const char *name)
         fail(d, "msgd_open", status);
     if (d->n_endpoints == 0)
         attach_one(d, name);
-    for (unsigned i = 0; i < d->n_endpoints; i++) {
-        char numbered[64];
-        snprintf(numbered, sizeof numbered, "%s-%u", name, i);
-        attach_one(d, numbered);
-    }
+    else
+        attach_many(d, name);
     fflush(stderr);
     if (d->progress != NULL)
         atomic_store(&d->progress->is_ready, 1);
@@ -326,6 +352,8 @@ int main(int argc, char **argv)
     struct sigaction action = {.sa_handler = end};
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGINT, &action, NULL);
+    if (d.log != NULL)
+        fputc('\n', d.log); /* whoever was killed before may have left half a line */
     attach(&d, argv[optind]);
     receive(&d);
     print(&d);

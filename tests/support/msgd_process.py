@@ -135,7 +135,7 @@ class Program:
         if text not in self.stderr:
             raise AssertionError(f"{self.name} ended without saying {text!r}: {self.stderr}")
 
-    def signal(self, number):
+    def send_signal(self, number):
         self.process.send_signal(number)
 
     def wait(self, timeout=10):
@@ -147,7 +147,7 @@ class Program:
 
     def stop(self, number=signal.SIGTERM, timeout=10):
         if self.is_running():
-            self.signal(number)
+            self.send_signal(number)
         return self.wait(timeout)
 
     def kill(self):

@@ -280,7 +280,7 @@ class Daemon:
     def stop(self, number=signal.SIGTERM):
         """An orderly stop: exit status 0 and a clean stderr."""
         if self.program.is_running():
-            self.program.signal(number)
+            self.program.send_signal(number)
         status = self.program.wait(20)
         assert status == 0, f"msgd ended with {status}: {self.program.stderr[-4000:]}"
         self.check_stderr()
