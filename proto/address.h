@@ -21,10 +21,10 @@ enum address_family {
  * (RFC 4291, section 2.5.5.2), so that two equal addresses compare equal byte by byte.
  */
 struct address {
-    uint8_t ip[16];  /* network byte order; IPv4 as ::ffff:a.b.c.d; zero for ADDRESS_BOTH */
-    uint32_t scope;  /* interface index of a link-local or multicast address, 0 = none */
-    uint16_t port;   /* host byte order */
-    uint8_t family;  /* enum address_family */
+    uint8_t ip[16]; /* network byte order; IPv4 as ::ffff:a.b.c.d; zero for ADDRESS_BOTH */
+    uint32_t scope; /* interface index of a link-local or multicast address, 0 = none */
+    uint16_t port;  /* host byte order */
+    uint8_t family; /* enum address_family */
 };
 
 /* Bytes for any address_print, NUL included: "[" 39 "%" 15 "]:65535". */
@@ -38,18 +38,23 @@ struct network {
 
 /*
  * Parses an IP address without a port: "10.0.0.1", "fe80::1%eth0", "::", "*".
- * Brackets around IPv6 are accepted. port is 0 in the result.
- * 0, -EINVAL (not an address), -ENODEV (no interface of that name).
+ * Brackets around IPv6 are accepted. A scope, by name or number, belongs to a link-local or
+ * multicast address. port is 0 in the result.
+ * 0, -EINVAL (not an address), -ENODEV (no interface of that name); *out is untouched on error.
  */
 int address_parse_ip(const char *text, struct address *out) __attribute__((warn_unused_result));
 
 /*
- * Parses "ip:port", "[ip6]:port" or "*:port"; port is decimal, 0..65535, without sign or spaces.
+ * Parses "ip:port", "[ip6]:port" or "*:port"; port is decimal, 0..65535, without sign, spaces or
+ * leading zeros.
  * 0, -EINVAL, -ERANGE (port above 65535), -ENODEV.
  */
 int address_parse(const char *text, struct address *out) __attribute__((warn_unused_result));
 
-/* Writes the address without its port ("fe80::1%eth0"). Returns buf. */
+/*
+ * Writes the address without its port ("fe80::1%eth0"); a scope without an interface is written as
+ * its number, a zeroed address as "-". Returns buf.
+ */
 const char *address_print_ip(const struct address *a, char buf[ADDRESS_TEXT_MAX]);
 
 /* Writes "ip:port" or "[ip6]:port". Returns buf. */
@@ -71,18 +76,25 @@ bool address_equal(const struct address *a, const struct address *b);
 /* The same address, whatever the port and scope. */
 bool address_same_ip(const struct address *a, const struct address *b);
 
-bool address_is_any(const struct address *a);       /* 0.0.0.0, ::, * */
-bool address_is_loopback(const struct address *a);  /* 127.0.0.0/8, ::1 */
-bool address_is_multicast(const struct address *a); /* 224.0.0.0/4, ff00::/8 */
+bool address_is_any(const struct address *a);        /* 0.0.0.0, ::, * */
+bool address_is_loopback(const struct address *a);   /* 127.0.0.0/8, ::1 */
+bool address_is_multicast(const struct address *a);  /* 224.0.0.0/4, ff00::/8 */
 bool address_is_link_local(const struct address *a); /* 169.254.0.0/16, fe80::/10 */
-/* 255.255.255.255 only; whether an address is a subnet's broadcast address is the host's to know. */
+/* 255.255.255.255 only; whether an address is a subnet's broadcast address is the host's to know.
+ */
 bool address_is_broadcast(const struct address *a);
 
-/* Parses "10.0.0.0/8", "2001:db8::/32", or an address alone. Bits past the prefix must be 0. 0 or -EINVAL. */
+/*
+ * Parses "10.0.0.0/8", "2001:db8::/32", or an address alone. Bits past the prefix must be 0.
+ * 0 or -EINVAL, and *out is untouched.
+ */
 int network_parse(const char *text, struct network *out) __attribute__((warn_unused_result));
 /* Writes "10.0.0.0/8". Returns buf. */
 const char *network_print(const struct network *n, char buf[ADDRESS_TEXT_MAX]);
-/* Is the 16-byte canonical address in the network? */
+/*
+ * Is the 16-byte canonical address in the network? An IPv4 address is in IPv4 networks only: not in
+ * "::/0".
+ */
 bool network_contains(const struct network *n, const uint8_t ip[16]);
 
 #endif

@@ -29,9 +29,10 @@ bool json_text_is_valid_padded(const uint8_t *bytes, size_t n);
 bool json_text_is_valid(const uint8_t *bytes, size_t n);
 
 /*
- * The same answer with the place of the fault, for people. Returns n if the text is valid, and n >
- * 0; otherwise the offset of the first byte that cannot be there (n: the text ends too early), with
- * *expected set to a static phrase such as "a value" or "',' or '}'". *expected is NULL when valid.
+ * The same answer with the place of the fault, for people: the text is valid if *expected is NULL.
+ * Otherwise *expected is a static phrase for what should have stood there, such as "a value" or
+ * "',' or '}'", and the offset of the first byte that cannot be there is returned (n: the text ends
+ * too early). Returns n for a valid text.
  */
 size_t json_text_check(const uint8_t *bytes, size_t n, const char **expected);
 

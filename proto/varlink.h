@@ -42,8 +42,8 @@ int varlink_frames_reserve(struct varlink_frames *f, size_t want, uint8_t **room
 void varlink_frames_commit(struct varlink_frames *f, size_t n);
 
 /*
- * The next whole frame, without its NUL but NUL-terminated; valid until the next reserve or deinit.
- * NULL: no whole frame is in hand.
+ * The next whole frame; *length does not count its NUL. The caller may write in it, and it is valid
+ * until the next call with these frames. NULL: no whole frame is in hand.
  */
 char *varlink_frames_next(struct varlink_frames *f, size_t *length);
 
