@@ -20,6 +20,7 @@ target_compile_options(msgd_flags INTERFACE
     -std=gnu11 -Wall -Wextra -Wshadow -Wpointer-arith -Wcast-qual -Wstrict-prototypes
     -Wmissing-prototypes -Wundef -Wvla -Wformat=2 -fno-common -fstack-protector-strong
     $<$<BOOL:${MSGD_WERROR}>:-Werror>
+    $<$<AND:$<NOT:$<BOOL:${MSGD_SANITIZE}>>,$<CONFIG:Release,RelWithDebInfo>>:-U_FORTIFY_SOURCE;-D_FORTIFY_SOURCE=2>
     $<$<BOOL:${MSGD_SANITIZE}>:-fsanitize=${MSGD_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=undefined>
     $<$<BOOL:${MSGD_COVERAGE}>:--coverage>)
 target_link_options(msgd_flags INTERFACE
