@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT */
+/* Datagrams from the program: replies through the outgoing ring, sends by a call. */
+#include "client/call.h"
+#include "client/deadline.h"
+#include "proto/text.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+/* The largest payloads of UDP: 65,535 less the headers of UDP and, for IPv4, of IP. */
+#define MAX_PAYLOAD_IPV4 65507u
+#define MAX_PAYLOAD_IPV6 65527u
+
+/* How long a reply waits for room in the ring before the program has to. */
+#define ROOM_WAIT_MS 20
+#define ROOM_LOOK_NS 50000
+
+static size_t max_payload(const struct msgd_address *to)
+{
+    return IN6_IS_ADDR_V4MAPPED((const struct in6_addr *)(const void *)to->ip) ? MAX_PAYLOAD_IPV4
+                                                                               : MAX_PAYLOAD_IPV6;
+}
+
+static void ring_doorbell(const struct link *link)
+{
+    const uint64_t one = 1;
+
+    /* It fails only where it has been rung 2^64 times, and then it is heard as well. */
+    if (write(link->doorbell, &one, sizeof(one)) < 0)
+        return;
+}
+
+/* Puts a record into the ring, waiting a moment for room. 0, -EAGAIN, -EMSGSIZE. */
+static int put(const struct link *link, const struct outgoing_record *header, const void *data)
+{
+    const struct timespec nap = {.tv_nsec = ROOM_LOOK_NS};
+    int64_t deadline = 0;
+
+    for (;;) {
+        int rc = ring_outgoing_put(link->outgoing, link->reader.header, header, data);
+        if (rc == 1)
+            ring_doorbell(link);
+        if (rc != -EAGAIN)
+            return rc < 0 ? rc : 0;
+        if (deadline == 0)
+            deadline = deadline_after_ms(ROOM_WAIT_MS);
+        else if (deadline_now() >= deadline)
+            return rc;
+        ring_doorbell(link);
+        nanosleep(&nap, NULL);
+    }
+}
+
+int msgd_reply(struct msgd *m, const struct msgd_message *message, const void *data, size_t length)
+{
+    uint64_t position;
+    const struct link *link = inbox_link_of(&m->inbox, message, &position);
+
+    if (link == NULL)
+        return failure_set(&m->failure, -ESTALE,
+                           "cannot reply to message %llu of %s: it is released already, or from "
+                           "before a restart of msgd",
+                           (unsigned long long)message->seq, message->name);
+    if (length > max_payload(&message->from))
+        return failure_set(&m->failure, -EMSGSIZE,
+                           "a reply of %zu bytes is more than a datagram holds (%zu)", length,
+                           max_payload(&message->from));
+    const struct outgoing_record header = {
+        .length = (uint32_t)length, .kind = OUTGOING_REPLY, .position = position};
+    int error = put(link, &header, data);
+    if (error != 0)
+        return failure_set(&m->failure, error,
+                           "msgd has too many replies of this process under way; try again");
+    return 0;
+}
+
+int msgd_send_from(struct msgd *m, const char *name, const char *to, const void *data,
+                   size_t length)
+{
+    struct varlink_reply reply;
+
+    if (length > MAX_PAYLOAD_IPV6)
+        return failure_set(&m->failure, -EMSGSIZE, "%zu bytes are more than a datagram holds (%u)",
+                           length, MAX_PAYLOAD_IPV6);
+    int error = call_prepare(m);
+    if (error != 0)
+        return error;
+    struct json_writer *w = &m->connection.out;
+    varlink_begin_call(w, "io.msgd.Send", false, false);
+    json_put_string(w, "name", name);
+    json_put_string(w, "to", to);
+    if (utf8_is_valid(data, length))
+        json_put_string_n(w, "payload", data, length);
+    else
+        json_put_base64(w, "payload_base64", data, length);
+    varlink_end(w);
+    error = call_finish(m, "io.msgd.Send", name, &reply);
+    if (error == 0)
+        varlink_reply_deinit(&reply);
+    return error;
+}

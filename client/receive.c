@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: MIT */
+/* Receiving, waiting for messages, and releasing them. */
+#include "client/call.h"
+#include "client/deadline.h"
+#include "client/reconnect.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+/* How soon to look again where msgd was changing something. */
+#define BUSY_WAIT_MS 1
+#define MAX_EVENTS   16
+
+/* The name of something that is registered, for sentences. */
+static const char *first_active_name(const struct msgd *m)
+{
+    for (size_t i = 0; i < m->registrations.n; i++)
+        if (m->registrations.items[i]->state == REGISTRATION_ACTIVE)
+            return m->registrations.items[i]->name;
+    return "";
+}
+
+/*
+ * A link has ended under us: msgd has detached this consumer, or is on its way out, which its
+ * control socket tells. 0: it is gone, connect again. -EPIPE: detached.
+ */
+static int find_out_why_ended(struct msgd *m)
+{
+    const char *name = first_active_name(m);
+    struct varlink_reply reply;
+
+    if (connection_probe(&m->connection) != 0) {
+        reconnect_lose(m);
+        return 0;
+    }
+    int error = call_about(m, "io.msgd.Resolve", name, &reply);
+    if (error == 0)
+        varlink_reply_deinit(&reply);
+    if (m->state != CLIENT_UP)
+        return 0;
+    for (size_t i = 0; i < m->registrations.n; i++)
+        registration_end(&m->registrations, m->registrations.items[i]);
+    reconnect_lose(m);
+    m->is_detached = true;
+    if (error == -ENOENT)
+        return failure_set(&m->failure, -EPIPE, "endpoint \"%s\" has been released by somebody",
+                           name);
+    return failure_set(&m->failure, -EPIPE,
+                       "msgd has detached this consumer of \"%s\": another one has replaced it, or "
+                       "msgd's log says what it did wrong",
+                       name);
+}
+
+/* What stands in the way of waiting for messages. */
+static int check_receivable(struct msgd *m)
+{
+    if (m->state == CLIENT_STREAMING)
+        return failure_set(&m->failure, -EBUSY,
+                           "a call with \"more\" has this connection; open another");
+    if (m->registrations.n_active > 0)
+        return 0;
+    if (m->is_detached)
+        return failure_set(&m->failure, -EPIPE, "msgd has detached this consumer");
+    return failure_set(&m->failure, -ENOTCONN,
+                       "nothing is registered on this connection; call msgd_register first");
+}
+
+/* What the end of handing out means for the connection. 0: go on waiting. */
+static int look_after_connection(struct msgd *m, int taken)
+{
+    if (taken == -EPROTO || (m->state == CLIENT_UP && inbox_is_stuck(&m->inbox))) {
+        /* A msgd that died in the middle of a write leaves the same. */
+        bool is_alive = m->state == CLIENT_UP && connection_probe(&m->connection) == 0;
+        reconnect_lose(m);
+        if (is_alive)
+            return failure_set(&m->failure, -EPROTO,
+                               "what msgd wrote into shared memory makes no sense; are msgd and "
+                               "libmsgd of one version?");
+    } else if (taken == -EAGAIN) {
+        reconnect_set_timer(m, BUSY_WAIT_MS);
+    } else if (taken < 0) {
+        return failure_set(&m->failure, taken, "cannot receive: %s", strerror(-taken));
+    } else if (m->state == CLIENT_UP && inbox_has_ended(&m->inbox)) {
+        int error = find_out_why_ended(m);
+        if (error != 0)
+            return error;
+    }
+    return m->state == CLIENT_UP ? 0 : reconnect_advance(m);
+}
+
+static void clear_timer(struct msgd *m)
+{
+    uint64_t n;
+
+    /* Nothing to do where it was read by nobody: it is non-blocking. */
+    if (read(m->timer, &n, sizeof(n)) < 0)
+        return;
+}
+
+/*
+ * Sleeps until something may have changed. 1: look again; 0: the time is over; -EINTR.
+ * Wake descriptors are edge-triggered: having been told is enough.
+ */
+static int sleep_until(struct msgd *m, int64_t deadline)
+{
+    struct epoll_event events[MAX_EVENTS];
+    int n = epoll_wait(m->epoll, events, MAX_EVENTS, deadline_left_ms(deadline));
+
+    if (n < 0)
+        return failure_set(&m->failure, -errno, "cannot wait for messages: %s", strerror(errno));
+    for (int i = 0; i < n; i++) {
+        if (events[i].data.fd == m->timer)
+            clear_timer(m);
+        else if (events[i].data.fd == m->connection.fd && m->state == CLIENT_UP)
+            /* Nothing was asked: whatever comes is the end, or not msgd's language. */
+            reconnect_lose(m);
+    }
+    return n > 0;
+}
+
+int msgd_receive(struct msgd *m, struct msgd_message *messages, size_t max, int timeout_ms)
+{
+    int64_t deadline = 0;
+
+    if (max == 0)
+        return failure_set(&m->failure, -EINVAL, "msgd_receive needs room for a message");
+    for (bool is_first = true;; is_first = false) {
+        int n = inbox_take(&m->inbox, messages, max);
+        if (n > 0)
+            return n;
+        if (is_first)
+            deadline = deadline_after_ms(timeout_ms);
+        int error = check_receivable(m);
+        if (error == 0)
+            error = look_after_connection(m, n);
+        if (error != 0)
+            return error;
+        if (n != -EAGAIN && !inbox_prepare_wait(&m->inbox))
+            continue;
+        int rc = sleep_until(m, deadline);
+        if (rc <= 0)
+            return rc;
+    }
+}
+
+void msgd_release(struct msgd *m, const struct msgd_message *last)
+{
+    inbox_release(&m->inbox, last);
+}
+
+int msgd_fd(const struct msgd *m)
+{
+    return m->epoll;
+}
