@@ -9,6 +9,8 @@ if((CMAKE_C_COMPILER_ID STREQUAL "GNU" AND CMAKE_C_COMPILER_VERSION MATCHES "^12
 endif()
 option(MSGD_WERROR "Treat warnings as errors" ${MSGD_KNOWN_COMPILER})
 set(MSGD_SANITIZE "" CACHE STRING "Sanitizers, as -fsanitize= takes them: address,undefined or thread")
+# A list of sanitizers has commas, which generator expressions do not take.
+string(REPLACE "," "_" MSGD_SANITIZED "${MSGD_SANITIZE}")
 option(MSGD_COVERAGE "Instrument for gcov" OFF)
 option(MSGD_FUZZ "Build the fuzz targets with libFuzzer (clang)" OFF)
 
@@ -20,12 +22,13 @@ target_compile_options(msgd_flags INTERFACE
     -std=gnu11 -Wall -Wextra -Wshadow -Wpointer-arith -Wcast-qual -Wstrict-prototypes
     -Wmissing-prototypes -Wundef -Wvla -Wformat=2 -fno-common -fstack-protector-strong
     $<$<BOOL:${MSGD_WERROR}>:-Werror>
-    $<$<AND:$<NOT:$<BOOL:${MSGD_SANITIZE}>>,$<CONFIG:Release,RelWithDebInfo>>:-U_FORTIFY_SOURCE;-D_FORTIFY_SOURCE=2>
-    $<$<BOOL:${MSGD_SANITIZE}>:-fsanitize=${MSGD_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=undefined>
+    $<$<AND:$<NOT:$<BOOL:${MSGD_SANITIZED}>>,$<CONFIG:Release,RelWithDebInfo>>:-U_FORTIFY_SOURCE;-D_FORTIFY_SOURCE=2>
+    $<$<BOOL:${MSGD_SANITIZED}>:-fsanitize=${MSGD_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=undefined>
+    $<$<BOOL:${MSGD_FUZZ}>:-fsanitize=fuzzer-no-link>
     $<$<BOOL:${MSGD_COVERAGE}>:--coverage>)
 target_link_options(msgd_flags INTERFACE
     -Wl,-z,relro,-z,now
-    $<$<BOOL:${MSGD_SANITIZE}>:-fsanitize=${MSGD_SANITIZE}>
+    $<$<BOOL:${MSGD_SANITIZED}>:-fsanitize=${MSGD_SANITIZE}>
     $<$<BOOL:${MSGD_COVERAGE}>:--coverage>)
 
 # Product code takes stricter conversions than the tests, whose framework's macros do not.
