@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/* Every way of validating gives the same answer, and jansson's is only ever stricter where it is
+ * known to be. */
+#include "proto/json_text.h"
+#include "tests/fuzz/fuzz.h"
+#include "tests/support/json_text_portable.h"
+
+#include <jansson.h>
+
+/* What follows the text may be anything; most harmful is what would go on with it. */
+static void agree_padded(const uint8_t *data, size_t size, bool valid)
+{
+    static const char *const slacks[] = {"\"", "}", "]", "0", "[", " ", "e", "\xbf"};
+    uint8_t *padded = malloc(size + JSON_TEXT_SLACK);
+
+    HOLDS(padded != NULL);
+    if (size > 0)
+        memcpy(padded, data, size);
+    for (size_t i = 0; i < sizeof slacks / sizeof *slacks; i++) {
+        memset(padded + size, slacks[i][0], JSON_TEXT_SLACK);
+        HOLDS(json_text_is_valid_padded(padded, size) == valid);
+    }
+    HOLDS(portable_is_valid_padded(padded, size) == valid);
+    free(padded);
+}
+
+static void agree_with_jansson(const uint8_t *data, size_t size, const char *expected)
+{
+    json_error_t error;
+    json_t *root = json_loadb((const char *)data, size, JSON_DECODE_ANY | JSON_ALLOW_NUL, &error);
+
+    if (expected != NULL)
+        HOLDS(root == NULL || strstr(expected, "levels of nesting") != NULL);
+    else if (root == NULL)
+        HOLDS(json_error_code(&error) == json_error_numeric_overflow ||
+              json_error_code(&error) == json_error_null_byte_in_key ||
+              strstr(error.text, "Unicode") != NULL);
+    json_decref(root);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    const char *expected;
+    size_t at = json_text_check(data, size, &expected);
+
+    HOLDS(at <= size && (expected != NULL || at == size));
+    HOLDS(json_text_is_valid(data, size) == (expected == NULL));
+    HOLDS(portable_is_valid(data, size) == (expected == NULL));
+    agree_padded(data, size, expected == NULL);
+    agree_with_jansson(data, size, expected);
+    return 0;
+}
