@@ -24,8 +24,12 @@ static void agree_padded(const uint8_t *data, size_t size, bool valid)
     free(padded);
 }
 
+/* Not where there is a NUL byte: jansson 2.14 passes over one that follows a number. */
 static void agree_with_jansson(const uint8_t *data, size_t size, const char *expected)
 {
+    if (memchr(data, '\0', size) != NULL)
+        return;
+
     json_error_t error;
     json_t *root = json_loadb((const char *)data, size, JSON_DECODE_ANY | JSON_ALLOW_NUL, &error);
 
