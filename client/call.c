@@ -34,10 +34,11 @@ int call_lost(struct msgd *m, const char *method, int error)
     switch (error) {
     case -EPIPE:
     case -ECONNRESET:
-        return failure_set(&m->failure, -ECONNRESET,
-                           "msgd at %s went away before it answered %s; is it running? "
-                           "(systemctl status msgd)",
-                           m->path, method);
+        return failure_set(
+            &m->failure, -ECONNRESET,
+            "msgd at %s closed the connection before it answered %s; its log says why, "
+            "unless it is not running",
+            m->path, method);
     case -ETIMEDOUT:
         return failure_set(&m->failure, error, "msgd at %s does not answer %s", m->path, method);
     case -EPROTO:

@@ -26,6 +26,7 @@ struct msgd {
     struct connection connection;
     struct registrations registrations;
     struct enrolment enrolment;
+    struct daemon_identity daemon;
     struct inbox inbox;
     struct failure failure;
     int epoll;            /* what msgd_fd gives: watches the control socket, the timer, every wake
@@ -35,7 +36,22 @@ struct msgd {
     int64_t up_since;
     uint32_t delay_ms; /* before the attempt after the next failure */
     uint32_t jitter;   /* state of a generator */
-    bool is_detached;  /* msgd has ended our part; nothing was registered since */
+    bool has_ended;    /* msgd had ended a link when the connection was lost */
+    /* Something that was registered when msgd detached this consumer; NULL: it has not since. */
+    const char *detached_name;
 };
+
+/* What an enrolment of m works with. */
+static inline struct enrolment_tools client_tools(struct msgd *m)
+{
+    return (struct enrolment_tools){
+        .connection = &m->connection,
+        .registrations = &m->registrations,
+        .inbox = &m->inbox,
+        .daemon = &m->daemon,
+        .failure = &m->failure,
+        .epoll = m->epoll,
+    };
+}
 
 #endif

@@ -3,6 +3,7 @@
 #include "client/enrolment.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,6 +16,7 @@ void enrolment_begin(struct enrolment *e, struct registration **todo, size_t n_t
     e->n_todo = n_todo;
     e->next = 0;
     e->is_again = is_again;
+    e->has_ended = e->has_asked = false;
     e->refused = 0;
     e->first_expected = e->n_expected = 0;
 }
@@ -47,8 +49,22 @@ static void put_attach(struct enrolment *e, const struct enrolment_tools *t, str
     expect(e, r, ENROLMENT_ATTACH);
 }
 
+/* Asks who answers, once a connection. False: nothing more is to be asked before it is known. */
+static bool put_identify(struct enrolment *e, const struct enrolment_tools *t)
+{
+    if (!t->daemon->is_current && !e->has_asked) {
+        varlink_begin_call(&t->connection->out, "io.msgd.GetInfo", false, false);
+        varlink_end(&t->connection->out);
+        expect(e, NULL, ENROLMENT_IDENTIFY);
+        e->has_asked = true;
+    }
+    return t->daemon->is_current || !e->has_ended;
+}
+
 static void put_calls(struct enrolment *e, const struct enrolment_tools *t)
 {
+    if (!put_identify(e, t))
+        return;
     while (e->next < e->n_todo && e->n_expected < ENROLMENT_WINDOW &&
            t->connection->out.length - t->connection->sent < MAX_UNSENT_BYTES) {
         struct registration *r = e->todo[e->next++];
@@ -62,6 +78,23 @@ static void put_calls(struct enrolment *e, const struct enrolment_tools *t)
 }
 
 /* ---- Replies ---- */
+
+/* Who answers. 0, or ENROLMENT_DETACHED: who ended our links is still there. */
+static int identify(const struct enrolment *e, const struct enrolment_tools *t,
+                    const struct varlink_reply *reply)
+{
+    const char *since = json_string_value(json_object_get(reply->parameters, "since"));
+    struct daemon_identity found = {
+        .pid = json_integer_value(json_object_get(reply->parameters, "pid")), .is_current = true};
+    struct daemon_identity former = *t->daemon;
+
+    if (reply->error == NULL && since != NULL)
+        snprintf(found.since, sizeof(found.since), "%s", since);
+    *t->daemon = found;
+    bool is_same =
+        found.since[0] != '\0' && found.pid == former.pid && strcmp(found.since, former.since) == 0;
+    return is_same && e->has_ended ? ENROLMENT_DETACHED : 0;
+}
 
 /* Notes a refusal; the first one's sentence stays. 0, or -EAGAIN where all is to be tried later. */
 static int refuse(struct enrolment *e, const struct enrolment_tools *t, struct registration *r,
@@ -190,6 +223,8 @@ static int accept_reply(struct enrolment *e, const struct enrolment_tools *t,
     e->first_expected = (e->first_expected + 1) % ENROLMENT_WINDOW;
     e->n_expected--;
     switch (expected.step) {
+    case ENROLMENT_IDENTIFY:
+        return identify(e, t, reply);
     case ENROLMENT_REGISTER:
         return accept_register(e, t, &expected, reply);
     case ENROLMENT_ATTACH:
@@ -199,7 +234,7 @@ static int accept_reply(struct enrolment *e, const struct enrolment_tools *t,
     }
 }
 
-/* All whole replies that are in hand. */
+/* All whole replies that are in hand. 0, ENROLMENT_DETACHED, or a negative errno. */
 static int accept_replies(struct enrolment *e, const struct enrolment_tools *t)
 {
     struct varlink_reply reply;
@@ -248,6 +283,8 @@ int enrolment_advance(struct enrolment *e, const struct enrolment_tools *t)
             return ENROLMENT_WAITS;
         if (error == 0)
             error = accept_replies(e, t);
+        if (error == ENROLMENT_DETACHED)
+            enrolment_end(e);
         if (error != 0)
             return error == -EAGAIN ? error : explain(t, error);
     }

@@ -20,11 +20,24 @@
 
 #define ENROLMENT_WINDOW 256u /* replies under way; a power of two */
 
-enum enrolment_step { ENROLMENT_REGISTER, ENROLMENT_ATTACH, ENROLMENT_UNDO };
+enum enrolment_step {
+    ENROLMENT_IDENTIFY,
+    ENROLMENT_REGISTER,
+    ENROLMENT_ATTACH,
+    ENROLMENT_UNDO,
+};
+
+/* Which msgd it is that answers, to tell one that was restarted from one that closed a connection.
+ */
+struct daemon_identity {
+    char since[40]; /* "": not known */
+    int64_t pid;
+    bool is_current; /* the present connection's */
+};
 
 /* A reply that is to come; they come in the order of the calls. */
 struct expected_reply {
-    struct registration *registration;
+    struct registration *registration; /* NULL for ENROLMENT_IDENTIFY */
     enum enrolment_step step;
 };
 
@@ -33,6 +46,7 @@ struct enrolment_tools {
     struct connection *connection;
     struct registrations *registrations;
     struct inbox *inbox;
+    struct daemon_identity *daemon;
     struct failure *failure; /* gets the sentence of the first that was refused */
     int epoll;               /* wake descriptors of new links are added here */
 };
@@ -41,15 +55,21 @@ struct enrolment_tools {
 struct enrolment {
     struct registration **todo; /* owned */
     size_t n_todo;
-    size_t next;   /* the first whose first call has not been written */
-    bool is_again; /* after a restart: what is refused is lost */
-    int refused;   /* errno of the first that was refused, or 0 */
+    size_t next;    /* the first whose first call has not been written */
+    bool is_again;  /* on a new connection: what is refused is lost */
+    bool has_ended; /* a link of the former connection was ended by msgd */
+    bool has_asked; /* for msgd's identity */
+    int refused;    /* errno of the first that was refused, or 0 */
     struct expected_reply expected[ENROLMENT_WINDOW]; /* a circle */
     size_t first_expected;
     size_t n_expected;
 };
 
-enum enrolment_outcome { ENROLMENT_DONE = 0, ENROLMENT_WAITS = 1 };
+enum enrolment_outcome {
+    ENROLMENT_DONE = 0,
+    ENROLMENT_WAITS = 1,
+    ENROLMENT_DETACHED = 2, /* nothing was registered: it was this very msgd that ended our links */
+};
 
 /* Begins with names that want something. Keeps todo (malloc), and frees it at the end. */
 void enrolment_begin(struct enrolment *e, struct registration **todo, size_t n_todo, bool is_again);

@@ -14,43 +14,20 @@
 #define BUSY_WAIT_MS 1
 #define MAX_EVENTS   16
 
-/* The name of something that is registered, for sentences. */
-static const char *first_active_name(const struct msgd *m)
+/* Tells that msgd has detached this consumer, and what it knows of the endpoint. */
+static int say_detached(struct msgd *m, const char *name)
 {
-    for (size_t i = 0; i < m->registrations.n; i++)
-        if (m->registrations.items[i]->state == REGISTRATION_ACTIVE)
-            return m->registrations.items[i]->name;
-    return "";
-}
-
-/*
- * A link has ended under us: msgd has detached this consumer, or is on its way out, which its
- * control socket tells. 0: it is gone, connect again. -EPIPE: detached.
- */
-static int find_out_why_ended(struct msgd *m)
-{
-    const char *name = first_active_name(m);
     struct varlink_reply reply;
-
-    if (connection_probe(&m->connection) != 0) {
-        reconnect_lose(m);
-        return 0;
-    }
     int error = call_about(m, "io.msgd.Resolve", name, &reply);
+
     if (error == 0)
         varlink_reply_deinit(&reply);
-    if (m->state != CLIENT_UP)
-        return 0;
-    for (size_t i = 0; i < m->registrations.n; i++)
-        registration_end(&m->registrations, m->registrations.items[i]);
-    reconnect_lose(m);
-    m->is_detached = true;
     if (error == -ENOENT)
         return failure_set(&m->failure, -EPIPE, "endpoint \"%s\" has been released by somebody",
                            name);
     return failure_set(&m->failure, -EPIPE,
                        "msgd has detached this consumer of \"%s\": another one has replaced it, or "
-                       "msgd's log says what it did wrong",
+                       "msgd's log says what was wrong",
                        name);
 }
 
@@ -62,8 +39,8 @@ static int check_receivable(struct msgd *m)
                            "a call with \"more\" has this connection; open another");
     if (m->registrations.n_active > 0)
         return 0;
-    if (m->is_detached)
-        return failure_set(&m->failure, -EPIPE, "msgd has detached this consumer");
+    if (m->detached_name != NULL)
+        return say_detached(m, m->detached_name);
     return failure_set(&m->failure, -ENOTCONN,
                        "nothing is registered on this connection; call msgd_register first");
 }
@@ -84,9 +61,8 @@ static int look_after_connection(struct msgd *m, int taken)
     } else if (taken < 0) {
         return failure_set(&m->failure, taken, "cannot receive: %s", strerror(-taken));
     } else if (m->state == CLIENT_UP && inbox_has_ended(&m->inbox)) {
-        int error = find_out_why_ended(m);
-        if (error != 0)
-            return error;
+        /* It has detached us, or is about to end: who answers next tells. */
+        reconnect_lose(m);
     }
     return m->state == CLIENT_UP ? 0 : reconnect_advance(m);
 }
@@ -133,9 +109,9 @@ int msgd_receive(struct msgd *m, struct msgd_message *messages, size_t max, int 
             return n;
         if (is_first)
             deadline = deadline_after_ms(timeout_ms);
-        int error = check_receivable(m);
+        int error = look_after_connection(m, n);
         if (error == 0)
-            error = look_after_connection(m, n);
+            error = check_receivable(m);
         if (error != 0)
             return error;
         if (n != -EAGAIN && !inbox_prepare_wait(&m->inbox))

@@ -49,10 +49,24 @@ static void plan_attempt(struct msgd *m)
     reconnect_set_timer(m, wait_ms);
 }
 
+/* Nothing is registered any more. */
+static void detach(struct msgd *m)
+{
+    for (size_t i = m->registrations.n; i > 0; i--) {
+        struct registration *r = m->registrations.items[i - 1];
+        if (r->state == REGISTRATION_ACTIVE)
+            m->detached_name = r->name;
+        registration_end(&m->registrations, r);
+    }
+}
+
 void reconnect_lose(struct msgd *m)
 {
     if (m->state == CLIENT_UP && deadline_now() - m->up_since > GOOD_NS)
         m->delay_ms = 0;
+    if (m->registrations.n_active > 0 && inbox_has_ended(&m->inbox))
+        m->has_ended = true;
+    m->daemon.is_current = false;
     /* Closing is not enough where a forked child has the descriptor too. */
     if (connection_is_open(&m->connection))
         epoll_ctl(m->epoll, EPOLL_CTL_DEL, m->connection.fd, NULL);
@@ -77,6 +91,7 @@ static int watch(struct msgd *m, int operation)
 static void set_up(struct msgd *m)
 {
     m->state = CLIENT_UP;
+    m->has_ended = false;
     m->up_since = deadline_now();
 }
 
@@ -89,25 +104,37 @@ int reconnect_adopt(struct msgd *m)
     return error;
 }
 
-/* Everything that is ours, for registering it again. */
+/* Appends what is ours and may, or may not, have to wait for its name. 0 or -ENOMEM. */
+static int append_active(const struct registrations *all, bool may_queue,
+                         struct registration **todo, size_t *n)
+{
+    for (size_t i = 0; i < all->n; i++) {
+        struct registration *r = all->items[i];
+        if (r->state != REGISTRATION_ACTIVE || r->may_queue != may_queue)
+            continue;
+        if (registration_want_again(r) != 0)
+            return -ENOMEM;
+        todo[(*n)++] = r;
+    }
+    return 0;
+}
+
+/* Everything that is ours, for registering it again; what may wait holds up the replies behind it.
+ */
 static int begin_enrolment(struct msgd *m)
 {
-    struct registrations *all = &m->registrations;
+    const struct registrations *all = &m->registrations;
     struct registration **todo = malloc((all->n_active + 1) * sizeof(struct registration *));
     size_t n = 0;
 
     if (todo == NULL)
         return -ENOMEM;
-    for (size_t i = 0; i < all->n; i++) {
-        if (all->items[i]->state != REGISTRATION_ACTIVE)
-            continue;
-        if (registration_want_again(all->items[i]) != 0) {
-            free(todo);
-            return -ENOMEM;
-        }
-        todo[n++] = all->items[i];
+    if (append_active(all, false, todo, &n) != 0 || append_active(all, true, todo, &n) != 0) {
+        free(todo);
+        return -ENOMEM;
     }
     enrolment_begin(&m->enrolment, todo, n, true);
+    m->enrolment.has_ended = m->has_ended;
     m->state = CLIENT_ENROLLING;
     return 0;
 }
@@ -146,13 +173,7 @@ static int take_refusal(struct msgd *m)
 
 static int go_on_enrolling(struct msgd *m)
 {
-    const struct enrolment_tools tools = {
-        .connection = &m->connection,
-        .registrations = &m->registrations,
-        .inbox = &m->inbox,
-        .failure = &m->failure,
-        .epoll = m->epoll,
-    };
+    const struct enrolment_tools tools = client_tools(m);
     int rc = enrolment_advance(&m->enrolment, &tools);
 
     switch (rc) {
@@ -162,6 +183,11 @@ static int go_on_enrolling(struct msgd *m)
     case ENROLMENT_WAITS:
         rc = watch(m, EPOLL_CTL_MOD);
         return rc == 0 ? take_refusal(m) : no_memory(m, rc);
+    case ENROLMENT_DETACHED:
+        detach(m);
+        set_up(m);
+        rc = watch(m, EPOLL_CTL_MOD);
+        return rc == 0 ? 0 : no_memory(m, rc);
     case -EPROTO:
     case -EMFILE:
     case -ENFILE:

@@ -2,7 +2,9 @@
 /*
  * Living through a restart of msgd. When the control socket hangs up, links end (what was handed
  * out of them stays readable), and the client connects again, first at once, then with a delay that
- * doubles from 10 ms to 1 s, and registers everything again under the same names and ports.
+ * doubles from 10 ms to 1 s, and registers everything again under the same names and ports. Where
+ * the same msgd answers that had ended a link, it is no restart: it has detached this consumer, and
+ * to register again would be to fight for the name (m->detached_name is set instead).
  */
 #ifndef MSGD_CLIENT_RECONNECT_H
 #define MSGD_CLIENT_RECONNECT_H

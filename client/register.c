@@ -14,13 +14,7 @@
 /* Runs an enrolment to its end. 0, or the errno of the first name that was refused. */
 static int enrol(struct msgd *m, const char *method, bool may_queue)
 {
-    const struct enrolment_tools tools = {
-        .connection = &m->connection,
-        .registrations = &m->registrations,
-        .inbox = &m->inbox,
-        .failure = &m->failure,
-        .epoll = m->epoll,
-    };
+    const struct enrolment_tools tools = client_tools(m);
 
     for (;;) {
         int rc = enrolment_advance(&m->enrolment, &tools);
@@ -46,7 +40,7 @@ static int enrol_all(struct msgd *m, struct registration **todo, size_t n, bool 
     enrolment_begin(&m->enrolment, todo, n, false);
     int error = enrol(m, is_register ? "io.msgd.Register" : "io.msgd.Attach", may_queue);
     if (m->registrations.n_active > 0)
-        m->is_detached = false;
+        m->detached_name = NULL;
     return error;
 }
 

@@ -204,6 +204,7 @@ int registration_want(struct registration *r, const struct msgd_registration *fr
     free(r->wanted_members);
     r->wanted_members = members;
     r->wanted_port = from != NULL ? from->port : 0;
+    r->may_queue = from != NULL && from->on_conflict == MSGD_QUEUE;
     r->is_new = false;
     return 0;
 }
