@@ -28,8 +28,9 @@ struct registration {
     /* As asked for now, until msgd answers; NULL: nothing is, or an Attach. */
     char *wanted_members;
     uint16_t wanted_port;
-    bool is_new;   /* this attempt's Register made the endpoint: it goes again if Attach fails */
-    char *address; /* as msgd printed it; NULL: not known yet */
+    bool may_queue; /* its Register may wait for a long time */
+    bool is_new;    /* this attempt's Register made the endpoint: it goes again if Attach fails */
+    char *address;  /* as msgd printed it; NULL: not known yet */
     uint64_t generation;
     bool is_resumed;
 };
