@@ -34,7 +34,6 @@ struct config_endpoint {
     struct settings settings;
     struct principals owners; /* users and groups, resolved */
     const char *file;         /* where it stands; the config's */
-    int line;
 };
 
 struct config {

@@ -35,8 +35,8 @@ struct settings_error {
  * max_mailbox_bytes: mailbox_bytes_per_uid. given: FIELD_BIT of the fields that are there; may be
  * NULL. 0, SETTINGS_REFUSED (error is filled), -ENOMEM.
  */
-int settings_from_json(const json_t *object, enum settings_source source,
-                       uint64_t max_mailbox_bytes, struct settings *out, uint32_t *given,
+int settings_from_json(json_t *object, enum settings_source source, uint64_t max_mailbox_bytes,
+                       struct settings *out, uint32_t *given,
                        struct settings_error *error) MUST_USE;
 
 #endif

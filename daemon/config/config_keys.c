@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: MIT */
+/* The keys of the configuration's one object. */
+#include "daemon/config/config_keys.h"
+
+#include <sys/un.h>
+
+#define MAX_WORKERS     64
+#define MAX_POLL_US     1000000
+#define MAX_STATE_PATH  3000 /* what the names in it still fit behind */
+#define MAX_BYTES       (INT64_C(1) << 50)
+#define MAX_COUNT       10000000
+#define MAX_FRAME_BYTES (64 * 1024 * 1024)
+
+static int read_socket(struct reader *r, json_t *value, const struct place *place)
+{
+    return reader_path(r, value, place, sizeof(((struct sockaddr_un *)0)->sun_path) - 1,
+                       &r->config->socket_path);
+}
+
+static const struct key control_keys[] = {{"socket", read_socket}, {NULL, NULL}};
+
+static int read_control(struct reader *r, json_t *value, const struct place *place)
+{
+    return reader_object(r, value, place, control_keys);
+}
+
+static int read_state(struct reader *r, json_t *value, const struct place *place)
+{
+    return reader_path(r, value, place, MAX_STATE_PATH, &r->config->state_directory);
+}
+
+static int read_workers(struct reader *r, json_t *value, const struct place *place)
+{
+    int64_t n = r->config->workers;
+    int outcome = reader_integer(r, value, place, 1, MAX_WORKERS, &n);
+
+    r->config->workers = (uint32_t)n;
+    return outcome;
+}
+
+static int read_poll_us(struct reader *r, json_t *value, const struct place *place)
+{
+    if (json_is_string(value) && strcmp(json_string_value(value), "auto") == 0) {
+        r->config->poll_us = POLL_AUTO;
+        return 0;
+    }
+    if (reader_integer(r, value, place, 0, MAX_POLL_US, &r->config->poll_us) != 0)
+        return reader_refuse(r, place, "microseconds from 0 to %d, or \"auto\"", MAX_POLL_US);
+    return 0;
+}
+
+static int read_port_range(struct reader *r, json_t *value, const struct place *place)
+{
+    return reader_ports(r, value, place, &r->config->port_range);
+}
+
+static int read_session_port_range(struct reader *r, json_t *value, const struct place *place)
+{
+    return reader_ports(r, value, place, &r->config->session_port_range);
+}
+
+/* ---- limits ---- */
+
+static int read_count(struct reader *r, json_t *value, const struct place *place, int64_t least,
+                      int64_t most, uint64_t *out)
+{
+    int64_t n = 0;
+    int outcome = reader_integer(r, value, place, least, most, &n);
+
+    if (outcome == 0)
+        *out = (uint64_t)n;
+    return outcome;
+}
+
+static int read_endpoints_per_uid(struct reader *r, json_t *value, const struct place *place)
+{
+    return read_count(r, value, place, 1, MAX_COUNT, &r->config->limits.quota.endpoints_per_uid);
+}
+
+static int read_mailbox_bytes_per_uid(struct reader *r, json_t *value, const struct place *place)
+{
+    /* A mailbox of its default max_message_bytes, or of any, has to fit. */
+    return read_count(r, value, place, (int64_t)settings_least_mailbox(UINT16_MAX), MAX_BYTES,
+                      &r->config->limits.quota.mailbox_bytes_per_uid);
+}
+
+static int read_connections_per_uid(struct reader *r, json_t *value, const struct place *place)
+{
+    return read_count(r, value, place, 1, MAX_COUNT, &r->config->limits.quota.connections_per_uid);
+}
+
+static int read_sessions_per_uid(struct reader *r, json_t *value, const struct place *place)
+{
+    return read_count(r, value, place, 0, MAX_COUNT, &r->config->limits.sessions_per_uid);
+}
+
+static int read_quarantine_bytes(struct reader *r, json_t *value, const struct place *place)
+{
+    return read_count(r, value, place, 0, MAX_BYTES, &r->config->limits.quarantine_bytes);
+}
+
+static int read_frame_bytes(struct reader *r, json_t *value, const struct place *place)
+{
+    return read_count(r, value, place, 4096, MAX_FRAME_BYTES, &r->config->limits.frame_bytes);
+}
+
+static int read_frame_timeout_s(struct reader *r, json_t *value, const struct place *place)
+{
+    return read_count(r, value, place, 1, 3600, &r->config->limits.frame_timeout_s);
+}
+
+static int read_replies_per_source(struct reader *r, json_t *value, const struct place *place)
+{
+    uint64_t n = r->config->limits.replies_per_source;
+    int outcome = read_count(r, value, place, 0, MAX_COUNT, &n);
+
+    r->config->limits.replies_per_source = (uint32_t)n;
+    return outcome;
+}
+
+static const struct key limit_keys[] = {
+    {"endpoints_per_uid", read_endpoints_per_uid},
+    {"mailbox_bytes_per_uid", read_mailbox_bytes_per_uid},
+    {"connections_per_uid", read_connections_per_uid},
+    {"sessions_per_uid", read_sessions_per_uid},
+    {"quarantine_bytes", read_quarantine_bytes},
+    {"frame_bytes", read_frame_bytes},
+    {"frame_timeout_s", read_frame_timeout_s},
+    {"replies_per_source", read_replies_per_source},
+    {NULL, NULL},
+};
+
+static int read_limits(struct reader *r, json_t *value, const struct place *place)
+{
+    return reader_object(r, value, place, limit_keys);
+}
+
+/* Limits come before the endpoints that are held to them. */
+static const struct key keys[] = {
+    {"control", read_control},       {"state", read_state},
+    {"workers", read_workers},       {"poll_us", read_poll_us},
+    {"port_range", read_port_range}, {"session_port_range", read_session_port_range},
+    {"limits", read_limits},         {"policy", read_policy},
+    {"endpoints", read_endpoints},   {NULL, NULL},
+};
+
+int config_keys_read(struct reader *r, json_t *root)
+{
+    return reader_object(r, root, NULL, keys);
+}
