@@ -52,7 +52,7 @@ static void put_attach(struct enrolment *e, const struct enrolment_tools *t, str
 /* Asks who answers, once a connection. False: nothing more is to be asked before it is known. */
 static bool put_identify(struct enrolment *e, const struct enrolment_tools *t)
 {
-    if (!t->daemon->is_current && !e->has_asked) {
+    if (!t->daemon->is_current && !e->has_asked && e->n_todo > 0) {
         varlink_begin_call(&t->connection->out, "io.msgd.GetInfo", false, false);
         varlink_end(&t->connection->out);
         expect(e, NULL, ENROLMENT_IDENTIFY);

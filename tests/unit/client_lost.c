@@ -1,0 +1,493 @@
+/* SPDX-License-Identifier: MIT */
+/* What libmsgd makes of a msgd that breaks off, restarts, or sends what cannot be. */
+#include "client/msgd.h"
+#include "client_fake.h"
+
+#include <errno.h>
+#include <poll.h>
+
+#define N(steps) (sizeof(steps) / sizeof((steps)[0]))
+
+static const struct msgd_registration thermo = {.name = "thermo", .port = 7000};
+
+static void expect_text(const struct msgd_message *message, const char *text)
+{
+    cr_expect_eq(message->length, strlen(text));
+    cr_expect_eq(memcmp(message->data, text, message->length), 0, "got %.*s, not %s",
+                 (int)message->length, (const char *)message->data, text);
+}
+
+Test(client_lost, says_how_to_start_msgd_when_nothing_listens)
+{
+    struct msgd *m;
+
+    cr_assert_eq(msgd_open(&m, "/nonexistent/msgd.sock"), -ENOENT);
+    cr_expect_null(m);
+    cr_expect_not_null(strstr(msgd_error(NULL), "/nonexistent/msgd.sock"));
+    cr_expect_not_null(strstr(msgd_error(NULL), "systemctl start msgd"));
+    cr_expect_null(msgd_close(m));
+}
+
+Test(client_lost, a_path_too_long_for_a_socket_is_an_error)
+{
+    char path[200];
+    struct msgd *m;
+
+    memset(path, 'x', sizeof(path));
+    path[sizeof(path) - 1] = '\0';
+    cr_expect_eq(msgd_open(&m, path), -ENAMETOOLONG);
+    cr_expect_eq(msgd_open(&m, ""), -ENOENT);
+}
+
+struct bad_reply {
+    const char *name;
+    struct fake_step step;
+    int error;
+};
+
+Test(client_lost, a_reply_that_cannot_be_ends_the_call_with_an_error)
+{
+    static const struct bad_reply table[] = {
+        {"hang-up", {.act = FAKE_HANG_UP}, -ECONNRESET},
+        {"half a reply", {.act = FAKE_HALF, .reply = "{\"parameters\":{\"a\":1}}"}, -ECONNRESET},
+        {"not JSON", {.reply = "hello"}, -EPROTO},
+        {"an empty frame", {.reply = ""}, -EPROTO},
+        {"not an object", {.reply = "[]"}, -EPROTO},
+        {"parameters that are none", {.reply = "{\"parameters\":7}"}, -EPROTO},
+        {"one of many", {.reply = "{\"parameters\":{},\"continues\":true}"}, -EPROTO},
+        {"an error that nobody knows", {.reply = "{\"error\":\"org.example.Odd\"}"}, -EREMOTEIO},
+    };
+
+    for (size_t i = 0; i < N(table); i++) {
+        struct fake f;
+        struct msgd *m;
+        char *reply = NULL;
+        fake_start(&f, &table[i].step, 1);
+        cr_assert_eq(msgd_open(&m, f.path), 0, "%s", msgd_error(NULL));
+        cr_expect_eq(msgd_call(m, "io.msgd.GetInfo", NULL, &reply), table[i].error, "%s: %s",
+                     table[i].name, msgd_error(m));
+        cr_expect_null(reply);
+        cr_expect_gt(strlen(msgd_error(m)), 20);
+        fake_stop(&f);
+        m = msgd_close(m);
+    }
+}
+
+Test(client_lost, the_call_after_a_hang_up_reconnects)
+{
+    static const struct fake_step steps[] = {
+        {.act = FAKE_HANG_UP},
+        {.expect = "GetInfo", .reply = "{\"parameters\":{\"pid\":1}}"},
+        {.act = FAKE_CLOSE},
+        {.expect = "Resolve",
+         .reply = "{\"error\":\"io.msgd.NoSuchEndpoint\",\"parameters\":"
+                  "{\"name\":\"a\"}}"},
+    };
+    struct msgd_address address;
+    struct fake f;
+    struct msgd *m;
+    char *reply = NULL;
+
+    fake_start(&f, steps, N(steps));
+    cr_assert_eq(msgd_open(&m, f.path), 0);
+    cr_expect_eq(msgd_call(m, "io.msgd.GetInfo", "{}", NULL), -ECONNRESET);
+    cr_expect_eq(msgd_call(m, "io.msgd.GetInfo", "{}", &reply), 0, "%s", msgd_error(m));
+    cr_expect_str_eq(reply, "{\"pid\":1}");
+    free(reply);
+    usleep(20000);
+    cr_expect_eq(msgd_resolve(m, "a", &address), -ENOENT);
+    cr_expect_str_eq(msgd_error_name(m), "io.msgd.NoSuchEndpoint");
+    cr_expect_str_eq(msgd_error_parameters(m), "{\"name\":\"a\"}");
+    fake_stop(&f);
+    m = msgd_close(m);
+}
+
+Test(client_lost, parameters_that_are_no_object_are_refused_before_anything_is_sent)
+{
+    static const char *const table[] = {"", "[]", "{", "{}{}", "7", "{\"a\":}"};
+    struct fake f;
+    struct msgd *m;
+
+    fake_start(&f, NULL, 0);
+    cr_assert_eq(msgd_open(&m, f.path), 0);
+    for (size_t i = 0; i < N(table); i++)
+        cr_expect_eq(msgd_call(m, "io.msgd.List", table[i], NULL), -EINVAL, "%s", table[i]);
+    fake_stop(&f);
+    m = msgd_close(m);
+}
+
+struct bad_attach {
+    const char *name;
+    const char *reply;
+    int n_descriptors;
+    int error;
+};
+
+Test(client_lost, an_attach_without_the_memory_it_promises_fails)
+{
+#define LINK(arena, wake)                                               \
+    "{\"parameters\":{\"slot\":0,\"lane\":0,\"link\":{\"arena\":" arena \
+    ",\"page\":1,\"outgoing\":2,\"wake\":" wake ",\"doorbell\":4}}}"
+    static const struct bad_attach table[] = {
+        {"fewer descriptors", LINK("0", "3"), 3, -EPROTO},
+        {"an index past the end", LINK("0", "9"), 5, -EPROTO},
+        {"a negative index", LINK("-1", "3"), 5, -EPROTO},
+        {"an index that is text", LINK("\"0\"", "3"), 5, -EPROTO},
+        {"a memory that is none", LINK("3", "0"), 5, -EPROTO},
+        {"too small a memory", LINK("1", "3"), 5, -EPROTO},
+        {"no link at first", "{\"parameters\":{\"slot\":0,\"lane\":0,\"link\":null}}", 5, -EPROTO},
+        {"no slot", "{\"parameters\":{\"lane\":0}}", 5, -EPROTO},
+        {"a slot that cannot be", "{\"parameters\":{\"slot\":99999999999,\"lane\":0}}", 5, -EPROTO},
+    };
+
+    for (size_t i = 0; i < N(table); i++) {
+        struct fake_lane lane;
+        const struct fake_step steps[] = {
+            FAKE_INFO("x"),
+            FAKE_REGISTERED,
+            {.expect = "Attach",
+             .act = FAKE_LINK,
+             .lane = &lane,
+             .reply = table[i].reply,
+             .n_descriptors = table[i].n_descriptors},
+        };
+        struct fake f;
+        struct msgd *m;
+        fake_lane_init(&lane);
+        fake_start(&f, steps, N(steps));
+        cr_assert_eq(msgd_open(&m, f.path), 0);
+        cr_expect_eq(msgd_register(m, &thermo, NULL), table[i].error, "%s: %s", table[i].name,
+                     msgd_error(m));
+        fake_stop(&f);
+        m = msgd_close(m);
+        fake_lane_deinit(&lane);
+    }
+}
+
+Test(client_lost, a_layout_of_another_version_is_refused)
+{
+    struct fake_lane lane;
+    const struct fake_step steps[] = {FAKE_INFO("x"), FAKE_REGISTERED, FAKE_ATTACHED(&lane)};
+    struct fake f;
+    struct msgd *m;
+
+    fake_lane_init(&lane);
+    lane.header->version++;
+    fake_start(&f, steps, N(steps));
+    cr_assert_eq(msgd_open(&m, f.path), 0);
+    cr_expect_eq(msgd_register(m, &thermo, NULL), -EPROTO);
+    cr_expect_not_null(strstr(msgd_error(m), "version"));
+    fake_stop(&f);
+    m = msgd_close(m);
+    fake_lane_deinit(&lane);
+}
+
+Test(client_lost, a_hang_up_at_any_point_of_registering_is_an_error)
+{
+    for (size_t point = 0; point < 3; point++) {
+        struct fake_lane lane;
+        struct fake_step steps[] = {FAKE_INFO("x"), FAKE_REGISTERED, FAKE_ATTACHED(&lane)};
+        struct fake f;
+        struct msgd *m;
+        fake_lane_init(&lane);
+        steps[point].act = point % 2 == 0 ? FAKE_HANG_UP : FAKE_HALF;
+        fake_start(&f, steps, point + 1);
+        cr_assert_eq(msgd_open(&m, f.path), 0);
+        cr_expect_eq(msgd_register(m, &thermo, NULL), -ECONNRESET, "%zu: %s", point, msgd_error(m));
+        cr_expect_eq(msgd_registered(m, "thermo", &(struct msgd_endpoint){0}), -ENOENT);
+        fake_stop(&f);
+        m = msgd_close(m);
+        fake_lane_deinit(&lane);
+    }
+}
+
+Test(client_lost, an_endpoint_that_cannot_be_attached_to_is_given_back)
+{
+    static const struct fake_step steps[] = {
+        FAKE_INFO("x"),
+        FAKE_REGISTERED,
+        {.expect = "Attach",
+         .reply = "{\"error\":\"io.msgd.TryAgain\",\"parameters\":{\"reason\":\"no memory\"}}"},
+        {.expect = "Release", .reply = "{\"parameters\":{}}"},
+    };
+    struct fake f;
+    struct msgd *m;
+
+    fake_start(&f, steps, N(steps));
+    cr_assert_eq(msgd_open(&m, f.path), 0);
+    cr_expect_eq(msgd_register(m, &thermo, NULL), -EAGAIN);
+    cr_expect_not_null(strstr(msgd_error(m), "no memory"));
+    fake_stop(&f);
+    m = msgd_close(m);
+}
+
+/* ---- Restarts ---- */
+
+static void publish_later(void *context)
+{
+    usleep(20000);
+    fake_publish(context, 3, "after");
+}
+
+Test(client_lost, registers_again_after_a_restart_and_goes_on)
+{
+    struct fake_lane before, after;
+    const struct fake_step steps[] = {
+        FAKE_INFO("before"),
+        FAKE_REGISTERED,
+        FAKE_ATTACHED(&before),
+        {.act = FAKE_VANISH},
+        FAKE_INFO("after"),
+        {.expect = "\"port\":7000",
+         .reply = "{\"parameters\":{\"name\":\"thermo\",\"address\":\"127.0.0.1\",\"port\":7000,"
+                  "\"generation\":2,\"resumed\":false,\"receive_buffer_granted\":1}}"},
+        {.expect = "Attach",
+         .act = FAKE_LINK,
+         .lane = &after,
+         .reply = "{\"parameters\":{\"slot\":3,\"generation\":2,\"lane\":0,\"link\":{\"lane\":0,"
+                  "\"arena\":0,\"page\":1,\"outgoing\":2,\"wake\":3,\"doorbell\":4}}}"},
+        {.act = FAKE_HOOK, .hook = publish_later, .context = &after},
+    };
+    struct msgd_message old[1], new[1];
+    struct fake f;
+    struct msgd *m;
+
+    fake_lane_init(&before);
+    fake_lane_init(&after);
+    fake_publish(&before, 3, "before");
+    fake_start(&f, steps, N(steps));
+    cr_assert_eq(msgd_open(&m, f.path), 0);
+    cr_assert_eq(msgd_register(m, &(struct msgd_registration){.name = "thermo"}, NULL), 0, "%s",
+                 msgd_error(m));
+    cr_assert_eq(msgd_receive(m, old, 1, 5000), 1, "%s", msgd_error(m));
+    cr_expect_eq(old[0].generation, 1);
+    cr_assert_eq(msgd_receive(m, new, 1, 5000), 1, "%s", msgd_error(m));
+    expect_text(&old[0], "before");
+    expect_text(&new[0], "after");
+    cr_expect_eq(new[0].generation, 2);
+    cr_expect_eq(msgd_reply(m, &old[0], "x", 1), -ESTALE);
+    cr_expect_eq(msgd_reply(m, &new[0], "x", 1), 0);
+    msgd_release(m, &old[0]);
+    cr_expect_eq(atomic_load(&after.page->released), 0);
+    msgd_release(m, &new[0]);
+    cr_expect_eq(atomic_load(&after.page->released), record_bytes(5));
+    msgd_release(m, &old[0]);
+    cr_expect_eq(msgd_reply(m, &new[0], "x", 1), -ESTALE);
+    fake_stop(&f);
+    m = msgd_close(m);
+    fake_lane_deinit(&before);
+    fake_lane_deinit(&after);
+}
+
+Test(client_lost, what_is_refused_after_a_restart_is_the_error_of_receive)
+{
+    struct fake_lane lane;
+    const struct fake_step steps[] = {
+        FAKE_INFO("before"),
+        FAKE_REGISTERED,
+        FAKE_ATTACHED(&lane),
+        {.act = FAKE_VANISH},
+        FAKE_INFO("after"),
+        {.expect = "Register",
+         .reply = "{\"error\":\"io.msgd.PortTaken\",\"parameters\":{\"address\":\"127.0.0.1\","
+                  "\"port\":7000,\"name\":null,\"uid\":12}}"},
+    };
+    struct msgd_message message[1];
+    struct fake f;
+    struct msgd *m;
+
+    fake_lane_init(&lane);
+    fake_start(&f, steps, N(steps));
+    cr_assert_eq(msgd_open(&m, f.path), 0);
+    cr_assert_eq(msgd_register(m, &thermo, NULL), 0);
+    cr_expect_eq(msgd_receive(m, message, 1, 5000), -EADDRINUSE);
+    cr_expect_not_null(strstr(msgd_error(m), "127.0.0.1:7000"), "%s", msgd_error(m));
+    cr_expect_eq(msgd_receive(m, message, 1, 5000), -ENOTCONN);
+    fake_stop(&f);
+    m = msgd_close(m);
+    fake_lane_deinit(&lane);
+}
+
+Test(client_lost, gives_up_waiting_for_a_restart_when_the_time_is_over)
+{
+    struct fake_lane lane;
+    const struct fake_step steps[] = {
+        FAKE_INFO("x"), FAKE_REGISTERED, FAKE_ATTACHED(&lane), {.act = FAKE_CLOSE}};
+    struct msgd_message message[1];
+    struct fake f;
+    struct msgd *m;
+
+    fake_lane_init(&lane);
+    fake_start(&f, steps, N(steps));
+    cr_assert_eq(msgd_open(&m, f.path), 0);
+    cr_assert_eq(msgd_register(m, &thermo, NULL), 0);
+    fake_stop(&f);
+    cr_expect_eq(msgd_receive(m, message, 1, 0), 0);
+    cr_expect_eq(msgd_receive(m, message, 1, 100), 0);
+    cr_expect_not_null(strstr(msgd_error(m), "cannot reach msgd"));
+    m = msgd_close(m);
+    fake_lane_deinit(&lane);
+}
+
+static void end_lane(void *context)
+{
+    struct fake_lane *lane = context;
+
+    atomic_store(&lane->header->state, RING_ENDED);
+}
+
+Test(client_lost, does_not_fight_the_msgd_that_has_detached_it)
+{
+    struct fake_lane lane;
+    const struct fake_step steps[] = {
+        FAKE_INFO("same"),
+        FAKE_REGISTERED,
+        FAKE_ATTACHED(&lane),
+        {.act = FAKE_HOOK, .hook = end_lane, .context = &lane},
+        {.act = FAKE_CLOSE},
+        FAKE_INFO("same"),
+        {.expect = "Resolve", .reply = "{\"parameters\":{\"name\":\"thermo\"}}"},
+    };
+    struct msgd_message message[1];
+    struct fake f;
+    struct msgd *m;
+
+    fake_lane_init(&lane);
+    fake_start(&f, steps, N(steps));
+    cr_assert_eq(msgd_open(&m, f.path), 0);
+    cr_assert_eq(msgd_register(m, &thermo, NULL), 0);
+    cr_expect_eq(msgd_receive(m, message, 1, 5000), -EPIPE, "%s", msgd_error(m));
+    cr_expect_not_null(strstr(msgd_error(m), "thermo"), "%s", msgd_error(m));
+    fake_stop(&f);
+    cr_expect_eq(msgd_receive(m, message, 1, 0), -EPIPE);
+    m = msgd_close(m);
+    fake_lane_deinit(&lane);
+}
+
+Test(client_lost, an_ended_link_of_a_msgd_that_is_another_now_is_a_restart)
+{
+    struct fake_lane lane;
+    const struct fake_step steps[] = {
+        FAKE_INFO("before"),  FAKE_REGISTERED,
+        FAKE_ATTACHED(&lane), {.act = FAKE_HOOK, .hook = end_lane, .context = &lane},
+        {.act = FAKE_VANISH}, FAKE_INFO("after"),
+        FAKE_REGISTERED,      FAKE_ATTACHED(&lane),
+    };
+    struct msgd_message message[1];
+    struct fake f;
+    struct msgd *m;
+
+    fake_lane_init(&lane);
+    fake_start(&f, steps, N(steps));
+    cr_assert_eq(msgd_open(&m, f.path), 0);
+    cr_assert_eq(msgd_register(m, &thermo, NULL), 0);
+    while (f.n_done < 4)
+        usleep(1000);
+    cr_expect_eq(msgd_receive(m, message, 1, 300), 0, "%s", msgd_error(m));
+    fake_stop(&f);
+    m = msgd_close(m);
+    fake_lane_deinit(&lane);
+}
+
+/* ---- Waiting ---- */
+
+Test(client_lost, the_descriptor_is_readable_when_a_message_comes_and_not_before)
+{
+    struct fake_lane lane;
+    const struct fake_step steps[] = {FAKE_INFO("x"), FAKE_REGISTERED, FAKE_ATTACHED(&lane)};
+    struct msgd_message messages[4];
+    struct fake f;
+    struct msgd *m;
+
+    fake_lane_init(&lane);
+    fake_start(&f, steps, N(steps));
+    cr_assert_eq(msgd_open(&m, f.path), 0);
+    cr_assert_eq(msgd_register(m, &thermo, NULL), 0);
+    struct pollfd p = {.fd = msgd_fd(m), .events = POLLIN};
+    for (int round = 0; round < 3; round++) {
+        cr_expect_eq(msgd_receive(m, messages, 4, 0), 0);
+        cr_expect_eq(poll(&p, 1, 0), 0);
+        fake_publish(&lane, 3, "1");
+        cr_expect_eq(poll(&p, 1, 1000), 1);
+        fake_publish(&lane, 3, "2");
+        cr_expect_eq(msgd_receive(m, messages, 4, 0), 2);
+        expect_text(&messages[1], "2");
+        msgd_release(m, &messages[1]);
+    }
+    fake_stop(&f);
+    m = msgd_close(m);
+    fake_lane_deinit(&lane);
+}
+
+Test(client_lost, a_message_of_an_endpoint_that_nobody_attached_is_an_error)
+{
+    struct fake_lane lane;
+    const struct fake_step steps[] = {FAKE_INFO("x"), FAKE_REGISTERED, FAKE_ATTACHED(&lane)};
+    struct msgd_message messages[4];
+    struct fake f;
+    struct msgd *m;
+
+    fake_lane_init(&lane);
+    fake_start(&f, steps, N(steps));
+    cr_assert_eq(msgd_open(&m, f.path), 0);
+    cr_assert_eq(msgd_register(m, &thermo, NULL), 0);
+    fake_publish(&lane, 3, "mine");
+    fake_publish(&lane, 17, "whose?");
+    cr_expect_eq(msgd_receive(m, messages, 4, 0), 1);
+    cr_expect_eq(msgd_receive(m, messages, 4, 0), -EPROTO);
+    expect_text(&messages[0], "mine");
+    fake_stop(&f);
+    m = msgd_close(m);
+    fake_lane_deinit(&lane);
+}
+
+/* ---- Streams ---- */
+
+static int count_two(void *context, const char *reply)
+{
+    int *n = context;
+
+    cr_expect_str_eq(reply, "{}");
+    return ++*n == 2 ? 42 : 0;
+}
+
+Test(client_lost, a_stream_that_falls_silent_times_out_and_keeps_the_connection)
+{
+    static const struct fake_step steps[] = {
+        {.expect = "\"more\":true", .reply = "{\"continues\":true}"},
+    };
+    struct fake f;
+    struct msgd *m;
+    int n = 0;
+
+    fake_start(&f, steps, N(steps));
+    cr_assert_eq(msgd_open(&m, f.path), 0);
+    cr_expect_eq(msgd_call_more(m, "io.msgd.Tap", NULL, 100, count_two, &n), -ETIMEDOUT);
+    cr_expect_eq(n, 1);
+    cr_expect_eq(msgd_call(m, "io.msgd.GetInfo", NULL, NULL), -EBUSY);
+    fake_stop(&f);
+    m = msgd_close(m);
+}
+
+Test(client_lost, a_stream_that_ends_leaves_the_connection_in_order)
+{
+    static const struct fake_step steps[] = {
+        {.expect = "\"more\":true", .reply = "{}"},
+        {.expect = "GetInfo", .reply = "{}"},
+        {.expect = "\"more\":true", .reply = "{\"error\":\"io.msgd.NoSuchEndpoint\"}"},
+        {.expect = "\"more\":true", .act = FAKE_HANG_UP},
+    };
+    struct fake f;
+    struct msgd *m;
+    int n = 0;
+
+    fake_start(&f, steps, N(steps));
+    cr_assert_eq(msgd_open(&m, f.path), 0);
+    cr_expect_eq(msgd_call_more(m, "io.msgd.Tap", NULL, -1, count_two, &n), 0);
+    cr_expect_eq(msgd_call(m, "io.msgd.GetInfo", NULL, NULL), 0);
+    cr_expect_eq(msgd_call_more(m, "io.msgd.Tap", NULL, -1, count_two, &n), -ENOENT);
+    cr_expect_eq(msgd_call_more(m, "io.msgd.Tap", NULL, -1, count_two, &n), -ECONNRESET);
+    cr_expect_eq(n, 1);
+    fake_stop(&f);
+    m = msgd_close(m);
+}
