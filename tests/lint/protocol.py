@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """
 lint.protocol: docs/protocol.md says what the code says: the drop reasons of daemon/core/ledger.h (msgd(8) too), in its
-order, and every method and error of io.msgd.varlink.
+order, and every method and error of io.msgd.varlink; and every section that the code cites is there.
 """
 import re
 
@@ -46,10 +46,19 @@ def check_interface(page, findings):
     return len(methods) + len(errors)
 
 
+def check_citations(page, findings):
+    headings = set(re.findall(r"^#+ (.*)$", page, re.M))
+    for path in tree.files(".c", ".h", ".varlink"):
+        for section in re.findall(r'docs/protocol\.md,[\s*]*(?:section[\s*]*)?"([^"]+)"', text_of(path)):
+            if section not in headings:
+                findings.append(f'{path} cites "{section}" of docs/protocol.md, which is not there')
+
+
 def main():
     findings = []
     page = text_of("docs/protocol.md")
     checked = check_reasons(page, findings) + check_interface(page, findings)
+    check_citations(page, findings)
     tree.finish(findings, checked)
 
 
