@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: MIT
+"""Quarantine: list, show, replay, purge; and what Metrics and introspection publish."""
+
+import base64
+import json
+import re
+
+from msgd_test import SOURCE, Connection, Story, main, run
+
+FRAMED = b'\x1e{"type":"send"}\n1'
+
+
+class Quarantine(Story):
+    def setUp(self):
+        super().setUp()
+        self.msgd = self.start()
+        self.consumer = self.msgd.receive("thermo", max_message_bytes=100)
+
+    def reject(self, *datagrams):
+        before = len(self.entries())
+        self.msgd.send("thermo", datagrams)
+        self.msgd.wait_for_ledger("thermo", datagrams=self.msgd.sent["thermo"])
+        self.assertEqual(len(self.entries()), before + len(datagrams))
+
+    def entries(self, **parameters):
+        return self.msgd.call("Quarantine", **parameters)["entries"]
+
+    def ctl(self, *arguments):
+        return self.msgd.tool("msgctl", "quarantine", *arguments)
+
+    def test_entries_come_oldest_first_and_without_bytes_unless_asked(self):
+        self.reject(b"one", FRAMED, b"3" * 101)
+        entries = self.entries(name="thermo")
+        self.assertEqual([e["reason"] for e in entries], ["invalid_json", "unsupported", "too_large"])
+        self.assertEqual([e["bytes"] for e in entries], [3, len(FRAMED), 101])
+        self.assertTrue(all(e.get("payload_base64") is None for e in entries))
+        self.assertEqual(len({e["id"] for e in entries}), 3)
+        with_bytes = self.entries(id=entries[0]["id"], payload=True)
+        self.assertEqual(base64.b64decode(with_bytes[0]["payload_base64"]), b"one")
+
+    def test_what_is_good_now_can_be_replayed(self):
+        self.reject(b"1" * 101, b"bad")
+        self.msgd.connections[0].close()
+        self.msgd.wait_for_state("thermo", "away")
+        consumer = self.msgd.receive("thermo", max_message_bytes=1000)
+        self.assertEqual(self.msgd.call("QuarantineReplay", name="thermo"), {"accepted": 1, "refused": 1})
+        message = consumer.take(1)[0]
+        self.assertEqual(message["payload"], "1" * 101)
+        self.assertEqual([e["reason"] for e in self.entries()], ["invalid_json"])
+        ledger = self.msgd.ledger("thermo")
+        self.assertEqual((ledger["datagrams"], ledger["delivered"]), (2, 1))
+        self.assertGreaterEqual(ledger["received"], 3)
+
+    def test_one_or_all_can_be_purged(self):
+        self.reject(b"one", b"two", b"three")
+        first = self.entries()[0]["id"]
+        self.assertEqual(self.msgd.call("QuarantinePurge", id=first), {"purged": 1})
+        self.assertEqual(self.msgd.call("QuarantinePurge", name="thermo"), {"purged": 2})
+        self.assertEqual(self.entries(), [])
+
+    def test_a_name_that_is_not_there_is_an_error(self):
+        for method in ("Quarantine", "QuarantineReplay", "QuarantinePurge"):
+            self.fails("NoSuchEndpoint", self.msgd.call, method, name="nobody")
+
+    def test_msgctl_lists_shows_replays_and_purges(self):
+        self.reject(b"one", FRAMED)
+        listed = self.ctl("list", "--json")
+        self.assertEqual(listed.returncode, 0, listed.stderr)
+        entries = json.loads(listed.stdout)
+        entries = entries["entries"] if isinstance(entries, dict) else entries
+        self.assertEqual([e["reason"] for e in entries], ["invalid_json", "unsupported"])
+        table = self.ctl("list")
+        self.assertIn("invalid_json", table.stdout)
+        self.assertIn("thermo", table.stdout)
+        shown = self.ctl("show", entries[0]["id"])
+        self.assertEqual(shown.returncode, 0, shown.stderr)
+        self.assertIn("one", shown.stdout)
+        self.assertEqual(self.ctl("replay", "thermo").returncode, 0)
+        self.assertEqual(len(self.entries()), 2)
+        self.assertEqual(self.ctl("purge", "thermo").returncode, 0)
+        self.assertEqual(self.entries(), [])
+
+    def test_entries_outlive_their_endpoint_or_go_with_it_without_harm(self):
+        self.reject(b"one")
+        self.msgd.release("thermo")
+        self.entries()
+        self.msgd.call("QuarantineReplay")
+        self.msgd.call("QuarantinePurge")
+
+
+# One line of the exposition format, version 0.0.4.
+SAMPLE = re.compile(r'^([a-zA-Z_:][a-zA-Z0-9_:]*)(\{(?:[a-zA-Z_]\w*="(?:[^"\\\n]|\\[\\n"])*",?)*\})? (-?[0-9.e+-]+|NaN|[+-]Inf)$')
+
+
+class Metrics(Story):
+    def setUp(self):
+        super().setUp()
+        self.msgd = self.start()
+
+    def samples(self, text):
+        """{(name, labels as text): value}, each line checked."""
+        found, types = {}, {}
+        for line in text.splitlines():
+            if line.startswith("# TYPE "):
+                _, _, name, kind = line.split(" ", 3)
+                self.assertNotIn(name, types, "TYPE twice")
+                types[name] = kind
+            elif line and not line.startswith("#"):
+                match = SAMPLE.match(line)
+                self.assertTrue(match, f"no sample: {line!r}")
+                self.assertNotIn((match[1], match[2]), found, "the same sample twice")
+                self.assertIn(match[1], types, "a sample before its TYPE")
+                found[match[1], match[2]] = float(match[3])
+        return found
+
+    def test_the_text_parses_and_counts_what_happened(self):
+        consumer = self.msgd.receive("thermo")
+        self.msgd.send("thermo", ["1", "2", "bad"])
+        consumer.take(2)
+        self.msgd.wait_for_ledger("thermo", delivered=2, invalid_json=1)
+        text = self.msgd.call("Metrics")["text"]
+        self.assertTrue(text.endswith("\n"))
+        samples = self.samples(text)
+        about = {k: v for k, v in samples.items() if k[1] and '"thermo"' in k[1]}
+        by_name = {}
+        for (name, _), value in about.items():
+            by_name[name] = by_name.get(name, 0) + value
+        self.assertEqual(by_name["msgd_datagrams_total"], 3)
+        self.assertEqual(by_name["msgd_delivered_total"], 2)
+        self.assertEqual(by_name["msgd_dropped_total"], 1)
+
+    def test_msgctl_prints_the_same_text(self):
+        self.msgd.register("thermo")
+        result = self.msgd.tool("msgctl", "metrics")
+        self.assertEqual(result.returncode, 0)
+        self.samples(result.stdout)
+        self.assertIn("msgd_datagrams_total", result.stdout)
+
+
+class Introspection(Story):
+    def setUp(self):
+        super().setUp()
+        self.msgd = self.start()
+
+    def test_get_info_names_both_interfaces(self):
+        info = self.msgd.call("org.varlink.service.GetInfo")
+        self.assertEqual(set(info), {"vendor", "product", "version", "url", "interfaces"})
+        self.assertEqual(set(info["interfaces"]), {"org.varlink.service", "io.msgd"})
+
+    def test_the_description_is_the_published_file(self):
+        text = self.msgd.call("org.varlink.service.GetInterfaceDescription", interface="io.msgd")["description"]
+        self.assertEqual(text, (SOURCE / "proto/io.msgd.varlink").read_text())
+        standard = self.msgd.call("org.varlink.service.GetInterfaceDescription", interface="org.varlink.service")
+        self.assertIn("interface org.varlink.service", standard["description"])
+
+    def test_every_published_method_is_there(self):
+        text = (SOURCE / "proto/io.msgd.varlink").read_text()
+        methods = re.findall(r"^method (\w+)\(", text, re.M)
+        self.assertIn("Register", methods)
+        for method in methods:
+            with self.subTest(method), Connection(self.msgd.socket) as c:
+                c.send(method, {"nosuchfield": 1}, more=True)
+                self.assertEqual(self.fails("org.varlink.service.InvalidParameter", c.receive)["parameter"], "nosuchfield")
+
+    def test_errors_are_those_of_the_standard(self):
+        call = self.msgd.call
+        self.assertEqual(self.fails("org.varlink.service.MethodNotFound", call, "io.msgd.Nothing")["method"], "io.msgd.Nothing")
+        self.assertEqual(self.fails("org.varlink.service.InterfaceNotFound", call, "org.example.Nothing")["interface"], "org.example")
+        self.assertEqual(self.fails("org.varlink.service.InterfaceNotFound", call, "org.varlink.service.GetInterfaceDescription",
+                                    interface="org.example")["interface"], "org.example")
+        self.assertEqual(self.fails("org.varlink.service.InvalidParameter", call, "Register")["parameter"], "name")
+        self.assertEqual(self.fails("org.varlink.service.InvalidParameter", call, "Register", name=5)["parameter"], "name")
+        self.assertEqual(self.fails("org.varlink.service.InvalidParameter", call, "Register", name="a", port=1.5)["parameter"], "port")
+
+    def test_null_means_absent(self):
+        _, reply = self.msgd.register("thermo", port=None, mode=None, allow=None)
+        self.assertEqual(reply["address"], "127.0.0.1")
+
+    def test_varlinkctl_can_introspect_and_call(self):
+        self.need_program("varlinkctl")
+        shown = run(["varlinkctl", "introspect", self.msgd.socket, "io.msgd"])
+        self.assertEqual(shown.returncode, 0, shown.stderr)
+        self.assertIn("Register", shown.stdout)
+        called = run(["varlinkctl", "call", "--json=short", self.msgd.socket, "io.msgd.GetInfo", "{}"])
+        self.assertEqual(json.loads(called.stdout)["pid"], self.msgd.pid)
+
+    def test_get_info_says_what_the_daemon_runs_with(self):
+        info = self.msgd.call("GetInfo")
+        self.assertEqual((info["pid"], info["socket"], info["workers"]), (self.msgd.pid, self.msgd.socket, 1))
+        self.assertEqual(info["port_range"], [10000, 24999])
+        self.assertEqual(info["limits"]["endpoints_per_uid"], 16384)
+
+
+main()
