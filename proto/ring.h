@@ -43,7 +43,8 @@
 
 enum ring_state {
     RING_OPEN = 1,
-    RING_ENDED = 2, /* msgd has detached this consumer; what it had not released is kept for the next */
+    RING_ENDED =
+        2, /* msgd has detached this consumer; what it had not released is kept for the next */
 };
 
 /* At the start of the arena, followed at chunks_offset by the chunks. */
@@ -92,7 +93,8 @@ struct record {
     int64_t time_ns;       /* kernel receive time, CLOCK_REALTIME */
     uint16_t from_port;
     uint16_t to_port;
-    uint32_t scope; /* interface the datagram came in by where `from` is link-local or `to` multicast, else 0 */
+    uint32_t scope; /* interface the datagram came in by where `from` is link-local or `to`
+                       multicast, else 0 */
     uint8_t from_ip[16];
     uint8_t to_ip[16];
 };
@@ -117,7 +119,8 @@ static inline uint32_t record_word(enum record_kind kind, uint32_t length)
 /* Bytes that a record of `length` payload bytes takes in the log. */
 static inline uint32_t record_bytes(uint32_t length)
 {
-    return (uint32_t)(sizeof(struct record) + length + RING_RECORD_ALIGN - 1) & ~(RING_RECORD_ALIGN - 1);
+    return (uint32_t)(sizeof(struct record) + length + RING_RECORD_ALIGN - 1) &
+           ~(RING_RECORD_ALIGN - 1);
 }
 
 static inline void *record_payload(struct record *r)
@@ -135,11 +138,13 @@ static inline uint64_t ring_next_chunk(uint64_t position)
     return (position / RING_CHUNK_BYTES + 1) * RING_CHUNK_BYTES;
 }
 
-/* Outgoing ring: a consumer's replies and sends, each record padded to 64 bytes and never wrapped. */
+/* Outgoing ring: a consumer's replies and sends, each record padded to 64 bytes and never wrapped.
+ */
 enum outgoing_kind {
-    OUTGOING_REPLY = 1, /* to the message at `position`, which the consumer has taken and not released */
-    OUTGOING_SEND = 2,  /* from the endpoint `slot` to ip, scope, port */
-    OUTGOING_SKIP = 3,  /* nothing: go on at the start of the ring */
+    OUTGOING_REPLY =
+        1, /* to the message at `position`, which the consumer has taken and not released */
+    OUTGOING_SEND = 2, /* from the endpoint `slot` to ip, scope, port */
+    OUTGOING_SKIP = 3, /* nothing: go on at the start of the ring */
 };
 
 struct ring_outgoing {
@@ -148,7 +153,8 @@ struct ring_outgoing {
 };
 
 struct outgoing_record {
-    uint32_t length; /* of the payload, at most RING_MAX_PAYLOAD; OUTGOING_SKIP: of what is skipped, header included */
+    uint32_t length; /* of the payload, at most RING_MAX_PAYLOAD; OUTGOING_SKIP: of what is skipped,
+                        header included */
     uint32_t kind;
     uint64_t position; /* OUTGOING_REPLY */
     uint32_t slot;
@@ -174,12 +180,12 @@ struct ring_reader {
  * Checks the header of a mapped arena against the layout that this code knows.
  * The reader starts at the page's `taken`. 0, or -EPROTO for another magic, version or size.
  */
-int ring_reader_init(struct ring_reader *r, const void *arena, size_t arena_bytes, struct ring_page *page)
-    __attribute__((warn_unused_result));
+int ring_reader_init(struct ring_reader *r, const void *arena, size_t arena_bytes,
+                     struct ring_page *page) __attribute__((warn_unused_result));
 
 /*
- * Takes at most `max` messages that are waiting, so that msgd can no longer drop them. 1 if any were
- * taken, 0 if none wait, -EAGAIN if msgd held the lock for too long, -EPROTO if what was found
+ * Takes at most `max` messages that are waiting, so that msgd can no longer drop them. 1 if any
+ * were taken, 0 if none wait, -EAGAIN if msgd held the lock for too long, -EPROTO if what was found
  * cannot be (msgd is gone or broken).
  */
 int ring_claim(struct ring_reader *r, size_t max) __attribute__((warn_unused_result));

@@ -5,7 +5,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
-int arena_init(struct arena *a, uint8_t *chunks, uint32_t n_chunks, void (*discard)(uint8_t *, size_t))
+int arena_init(struct arena *a, uint8_t *chunks, uint32_t n_chunks,
+               void (*discard)(uint8_t *, size_t))
 {
     uint32_t *stack = calloc(n_chunks, sizeof(*stack));
 

@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* An empty log starts over from this offset on, so that it stays in the part of a chunk that is in the cache. */
+/* An empty log starts over from this offset on, so that it stays in the part of a chunk that is in
+ * the cache. */
 #define REWIND_OFFSET (64u * 1024u)
 
 static uint32_t entry_of(const struct chunk_log *log, uint64_t position)
@@ -45,30 +46,73 @@ static void end_change(struct chunk_log *log)
 
 uint32_t chunk_log_entries(uint64_t bytes)
 {
-    /* A quarter of each chunk may stay unused behind records of 64 KiB; two logs may be put in one row. */
+    /* A quarter of each chunk may stay unused behind records of 64 KiB; two logs may be put in one
+     * row. */
     return (uint32_t)(bytes / RING_CHUNK_BYTES * 2 + 8);
 }
 
-int chunk_log_init(struct chunk_log *log, struct arena *arena, struct ring_header *header, uint32_t n_entries)
+int chunk_log_init(struct chunk_log *log, struct arena *arena, struct ring_header *header,
+                   uint32_t n_entries)
 {
     if (header != NULL)
         n_entries = RING_TABLE_ENTRIES;
     *log = (struct chunk_log){.arena = arena, .header = header, .n_entries = n_entries};
-    log->live = calloc(n_entries, sizeof(*log->live));
-    log->table = header != NULL ? header->table : malloc(n_entries * sizeof(*log->table));
-    if (header != NULL)
+    struct chunk_log_tables tables = {0};
+    if (header != NULL) {
+        log->table = header->table;
+        log->live = calloc(n_entries, sizeof(*log->live));
         log->bits = calloc(arena->n_chunks, sizeof(*log->bits));
-    if (log->live == NULL || log->table == NULL || (header != NULL && log->bits == NULL)) {
-        free(log->live);
-        free(log->bits);
-        if (header == NULL)
-            free(log->table);
-        *log = (struct chunk_log){0};
+        for (uint32_t i = 0; i < n_entries; i++)
+            atomic_store_explicit(&log->table[i], RING_HOLE, memory_order_relaxed);
+    } else if (chunk_log_tables_new(&tables, n_entries) == 0) {
+        log->table = tables.table;
+        log->live = tables.live;
+    }
+    if (log->live != NULL && (header == NULL || log->bits != NULL))
+        return 0;
+    free(log->live);
+    free(log->bits);
+    *log = (struct chunk_log){0};
+    return -ENOMEM;
+}
+
+int chunk_log_tables_new(struct chunk_log_tables *t, uint32_t n_entries)
+{
+    *t = (struct chunk_log_tables){.n_entries = n_entries};
+    t->table = malloc(n_entries * sizeof(*t->table));
+    t->live = calloc(n_entries, sizeof(*t->live));
+    if (t->table == NULL || t->live == NULL) {
+        chunk_log_tables_free(t);
         return -ENOMEM;
     }
     for (uint32_t i = 0; i < n_entries; i++)
-        atomic_store_explicit(&log->table[i], RING_HOLE, memory_order_relaxed);
+        atomic_store_explicit(&t->table[i], RING_HOLE, memory_order_relaxed);
     return 0;
+}
+
+void chunk_log_tables_free(struct chunk_log_tables *t)
+{
+    free(t->table);
+    free(t->live);
+    *t = (struct chunk_log_tables){0};
+}
+
+void chunk_log_grow(struct chunk_log *log, struct chunk_log_tables *t)
+{
+    if (t->n_entries <= log->n_entries)
+        return;
+
+    struct chunk_log former = *log;
+    log->table = t->table;
+    log->live = t->live;
+    log->n_entries = t->n_entries;
+    for (uint64_t p = former.tail; p < former.head; p += RING_CHUNK_BYTES) {
+        atomic_store_explicit(&log->table[entry_of(log, p)], chunk_at(&former, p),
+                              memory_order_relaxed);
+        log->live[entry_of(log, p)] = former.live[entry_of(&former, p)];
+    }
+    *t = (struct chunk_log_tables){
+        .table = former.table, .live = former.live, .n_entries = former.n_entries};
 }
 
 void chunk_log_deinit(struct chunk_log *log)
@@ -117,8 +161,8 @@ static void leave_chunk(struct chunk_log *log)
         free_chunk(log, start);
         return;
     }
-    struct record *end =
-        (struct record *)(void *)(arena_chunk(log->arena, chunk_at(log, start)) + offset_of(position));
+    struct record *end = (struct record *)(void *)(arena_chunk(log->arena, chunk_at(log, start)) +
+                                                   offset_of(position));
     atomic_store_explicit(&end->word, record_word(RECORD_END, 0), memory_order_release);
 }
 
@@ -141,7 +185,8 @@ struct record *chunk_log_reserve(struct chunk_log *log, uint32_t bytes)
 {
     uint32_t offset = offset_of(log->head);
 
-    if (offset != 0 && (offset + bytes > RING_CHUNK_BYTES || (log->n_live == 0 && offset >= REWIND_OFFSET))) {
+    if (offset != 0 &&
+        (offset + bytes > RING_CHUNK_BYTES || (log->n_live == 0 && offset >= REWIND_OFFSET))) {
         leave_chunk(log);
         offset = 0;
     }
@@ -186,7 +231,8 @@ struct record *chunk_log_at(const struct chunk_log *log, uint64_t position, uint
         *next = ring_next_chunk(position);
         return NULL;
     }
-    struct record *r = (struct record *)(void *)(arena_chunk(log->arena, chunk) + offset_of(position));
+    struct record *r =
+        (struct record *)(void *)(arena_chunk(log->arena, chunk) + offset_of(position));
     uint32_t word = atomic_load_explicit(&r->word, memory_order_relaxed);
     if (record_kind_of(word) == RECORD_END) {
         *next = ring_next_chunk(position);
@@ -243,7 +289,8 @@ void chunk_log_kill(struct chunk_log *log, uint64_t position)
     struct record *r = chunk_log_at(log, position, &next);
     uint32_t word = atomic_load_explicit(&r->word, memory_order_relaxed);
 
-    atomic_store_explicit(&r->word, record_word(RECORD_DEAD, record_length_of(word)), memory_order_release);
+    atomic_store_explicit(&r->word, record_word(RECORD_DEAD, record_length_of(word)),
+                          memory_order_release);
     chunk_log_free(log, position);
 }
 
@@ -255,18 +302,21 @@ bool chunk_log_append_all(struct chunk_log *log, struct chunk_log *from)
         leave_chunk(log);
     else if (log->has_head_chunk) {
         arena_give(log->arena, chunk_at(log, log->head));
-        atomic_store_explicit(&log->table[entry_of(log, log->head)], RING_HOLE, memory_order_relaxed);
+        atomic_store_explicit(&log->table[entry_of(log, log->head)], RING_HOLE,
+                              memory_order_relaxed);
         log->has_head_chunk = false;
     }
     advance_tail(log);
-    uint64_t span = (from->head + RING_CHUNK_BYTES - 1) / RING_CHUNK_BYTES - from->tail / RING_CHUNK_BYTES;
+    uint64_t span =
+        (from->head + RING_CHUNK_BYTES - 1) / RING_CHUNK_BYTES - from->tail / RING_CHUNK_BYTES;
     if ((log->head - log->tail) / RING_CHUNK_BYTES + span > log->n_entries)
         return false;
 
     uint64_t shift = log->head - from->tail;
     for (uint64_t p = from->tail; p < from->head; p += RING_CHUNK_BYTES) {
         uint32_t chunk = chunk_at(from, p);
-        log->live[entry_of(log, p + shift)] = chunk == RING_HOLE ? 0 : from->live[entry_of(from, p)];
+        log->live[entry_of(log, p + shift)] =
+            chunk == RING_HOLE ? 0 : from->live[entry_of(from, p)];
         atomic_store_explicit(&log->table[entry_of(log, p + shift)], chunk, memory_order_relaxed);
         atomic_store_explicit(&from->table[entry_of(from, p)], RING_HOLE, memory_order_relaxed);
     }

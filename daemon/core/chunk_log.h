@@ -28,10 +28,11 @@ struct chunk_log {
         *table;     /* chunk number % n_entries -> chunk of the arena; the header's, or owned */
     uint32_t *live; /* records that are live in that chunk; owned */
     uint32_t n_entries;
-    uint64_t head;       /* position of the next record */
-    uint64_t tail;       /* multiple of RING_CHUNK_BYTES: nothing before it is left */
-    uint64_t n_live;     /* in all chunks */
-    struct record_bits *bits; /* of each chunk of the arena, where a reader may name records; owned */
+    uint64_t head;   /* position of the next record */
+    uint64_t tail;   /* multiple of RING_CHUNK_BYTES: nothing before it is left */
+    uint64_t n_live; /* in all chunks */
+    struct record_bits
+        *bits;           /* of each chunk of the arena, where a reader may name records; owned */
     bool has_head_chunk; /* the chunk that head lies in, or begins, has been taken from the arena */
 };
 
@@ -43,6 +44,21 @@ int chunk_log_init(struct chunk_log *log, struct arena *arena, struct ring_heade
                    uint32_t n_entries) __attribute__((warn_unused_result));
 /* Gives all chunks back. */
 void chunk_log_deinit(struct chunk_log *log);
+
+/* Tables for chunk_log_grow; owned. */
+struct chunk_log_tables {
+    _Atomic uint32_t *table;
+    uint32_t *live;
+    uint32_t n_entries;
+};
+
+/* 0 or -ENOMEM. */
+int chunk_log_tables_new(struct chunk_log_tables *t, uint32_t n_entries)
+    __attribute__((warn_unused_result));
+void chunk_log_tables_free(struct chunk_log_tables *t);
+/* Puts larger tables into a private log; *t then holds the former ones. Smaller ones change
+ * nothing. */
+void chunk_log_grow(struct chunk_log *log, struct chunk_log_tables *t);
 
 /*
  * Room for one record of `bytes` (record_bytes of its length) at the head, not part of the log

@@ -47,12 +47,17 @@ void mailbox_end_leave(struct mailbox *mb, struct consumer *c)
     mb->n_leaving--;
     if (c->lane->slots[c->slot] == c)
         c->lane->slots[c->slot] = NULL;
+    if (mb->consumers == NULL)
+        mb->mode = mb->next_mode;
 }
 
 void departure_begin(struct departure *d, struct lane *lane, struct consumer *only, int drop)
 {
-    *d = (struct departure){
-        .lane = lane, .only = only, .drop = drop, .position = lane->released, .end = lane->log.head};
+    *d = (struct departure){.lane = lane,
+                            .only = only,
+                            .drop = drop,
+                            .position = lane->released,
+                            .end = lane->log.head};
     if (only != NULL && only->queued == 0)
         d->end = d->position;
 }
@@ -71,7 +76,8 @@ static void hand_on(struct departure *d, struct consumer *c, struct record *r)
     bool was_taken = d->position < d->lane->taken;
 
     mailbox_take_back(c->mailbox, c, r, was_taken, d->drop);
-    /* What the consumer has taken it may still be reading: its memory stays until it is released. */
+    /* What the consumer has taken it may still be reading: its memory stays until it is released.
+     */
     if (!was_taken)
         chunk_log_kill(&d->lane->log, d->position);
 }

@@ -163,7 +163,8 @@ void lane_abandon(struct lane *lane)
     if (lane->page == NULL)
         return;
     if (!lane->is_broken && lane_collect(lane) == 0)
-        (void)!accept_taken(lane, atomic_load_explicit(&lane->page->taken, memory_order_acquire) & ~RING_LOCK);
+        (void)!accept_taken(lane, atomic_load_explicit(&lane->page->taken, memory_order_acquire) &
+                                      ~RING_LOCK);
     if (lane->is_broken)
         lane->taken = lane->log.head;
     lane->page = NULL;

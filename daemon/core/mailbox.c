@@ -40,6 +40,7 @@ int mailbox_init(struct mailbox *mb, const struct mailbox_options *options)
 
     *mb = (struct mailbox){
         .mode = s->mode,
+        .next_mode = s->mode,
         .when_full = s->when_full,
         .bound = s->mailbox_bytes,
         .account = options->account,
@@ -59,6 +60,20 @@ void mailbox_settle(struct mailbox *mb, struct arena *arena)
     mb->backlog.log.arena = arena;
 }
 
+void mailbox_configure(struct mailbox *mb, const struct settings *s,
+                       struct chunk_log_tables tables[2])
+{
+    bool is_copy = mb->mode == MODE_COPY || s->mode == MODE_COPY;
+
+    chunk_log_grow(&mb->older.log, &tables[0]);
+    chunk_log_grow(&mb->backlog.log, &tables[1]);
+    mb->bound = s->mailbox_bytes;
+    mb->when_full = s->when_full;
+    mb->next_mode = s->mode;
+    if (mb->consumers == NULL || !is_copy)
+        mb->mode = s->mode;
+}
+
 void mailbox_deinit(struct mailbox *mb)
 {
     chunk_log_deinit(&mb->older.log);
@@ -70,15 +85,16 @@ void mailbox_deinit(struct mailbox *mb)
 /* ---- Filing ---- */
 
 /* Adds a record to a log. False: no memory for it. */
-static bool file(struct chunk_log *log, const struct record *meta, enum record_kind kind, uint32_t slot,
-                 const void *bytes, uint32_t n_bytes)
+static bool file(struct chunk_log *log, const struct record *meta, enum record_kind kind,
+                 uint32_t slot, const void *bytes, uint32_t n_bytes)
 {
     uint32_t need = record_bytes(n_bytes);
     struct record *r = chunk_log_reserve(log, need);
 
     if (r == NULL)
         return false;
-    memcpy((char *)r + sizeof(r->word), (const char *)meta + sizeof(r->word), sizeof(*r) - sizeof(r->word));
+    memcpy((char *)r + sizeof(r->word), (const char *)meta + sizeof(r->word),
+           sizeof(*r) - sizeof(r->word));
     r->slot = slot;
     memcpy(record_payload(r), bytes, n_bytes);
     atomic_store_explicit(&r->word, record_word(kind, n_bytes), memory_order_relaxed);
@@ -86,8 +102,8 @@ static bool file(struct chunk_log *log, const struct record *meta, enum record_k
     return true;
 }
 
-static bool file_for(struct consumer *c, const struct record *meta, enum record_kind kind, const void *bytes,
-                     uint32_t n_bytes)
+static bool file_for(struct consumer *c, const struct record *meta, enum record_kind kind,
+                     const void *bytes, uint32_t n_bytes)
 {
     if (!file(&c->lane->log, meta, kind, c->slot, bytes, n_bytes))
         return false;
@@ -104,7 +120,8 @@ static bool shelf_is_empty(const struct shelf *s)
 
 static bool is_direct(const struct mailbox *mb)
 {
-    return mb->n_active > 0 && mb->n_leaving == 0 && shelf_is_empty(&mb->older) && shelf_is_empty(&mb->backlog);
+    return mb->n_active > 0 && mb->n_leaving == 0 && shelf_is_empty(&mb->older) &&
+           shelf_is_empty(&mb->backlog);
 }
 
 /* Whom the next message of an exclusive or share endpoint goes to: who holds least. */
@@ -148,7 +165,8 @@ static void count_copy(struct mailbox *mb, enum copy_outcome outcome)
         mb->ledger->dropped[DROP_MAILBOX_FULL]++;
 }
 
-static void count_dropped(struct mailbox *mb, struct consumer *c, const struct record *r, enum drop_reason reason)
+static void count_dropped(struct mailbox *mb, struct consumer *c, const struct record *r,
+                          enum drop_reason reason)
 {
     consumer_forget(c, r);
     if (mb->mode == MODE_COPY) {
@@ -235,7 +253,8 @@ static bool drop_front(struct mailbox *mb, struct shelf *s, enum drop_reason rea
     return true;
 }
 
-/* Drops the oldest message that no consumer has taken: of the fullest consumer, else of what waits for one. */
+/* Drops the oldest message that no consumer has taken: of the fullest consumer, else of what waits
+ * for one. */
 static bool drop_oldest(struct mailbox *mb)
 {
     struct consumer *fullest = NULL;
@@ -248,7 +267,8 @@ static bool drop_oldest(struct mailbox *mb)
     for (struct consumer *c = mb->consumers; c != NULL; c = c->next)
         if (!c->is_leaving && c != fullest && drop_waiting(mb, c))
             return true;
-    return drop_front(mb, &mb->older, DROP_MAILBOX_FULL) || drop_front(mb, &mb->backlog, DROP_MAILBOX_FULL);
+    return drop_front(mb, &mb->older, DROP_MAILBOX_FULL) ||
+           drop_front(mb, &mb->backlog, DROP_MAILBOX_FULL);
 }
 
 void mailbox_discard(struct mailbox *mb, enum drop_reason reason)
@@ -270,7 +290,8 @@ static bool make_room(struct mailbox *mb, uint32_t need)
     return true;
 }
 
-static int put_one(struct mailbox *mb, const struct record *meta, const void *bytes, uint32_t n_bytes)
+static int put_one(struct mailbox *mb, const struct record *meta, const void *bytes,
+                   uint32_t n_bytes)
 {
     uint32_t need = record_bytes(n_bytes);
 
@@ -278,9 +299,8 @@ static int put_one(struct mailbox *mb, const struct record *meta, const void *by
         return DROP_MAILBOX_FULL;
     if (!account_take(mb->account, need))
         return DROP_QUOTA_EXCEEDED;
-    bool is_filed = is_direct(mb)
-                        ? file_for(least_laden(mb), meta, RECORD_MESSAGE, bytes, n_bytes)
-                        : file(&mb->backlog.log, meta, RECORD_MESSAGE, 0, bytes, n_bytes);
+    bool is_filed = is_direct(mb) ? file_for(least_laden(mb), meta, RECORD_MESSAGE, bytes, n_bytes)
+                                  : file(&mb->backlog.log, meta, RECORD_MESSAGE, 0, bytes, n_bytes);
     if (!is_filed) {
         account_give(mb->account, need);
         return DROP_NO_MEMORY;
@@ -302,8 +322,8 @@ static bool make_room_for(struct mailbox *mb, struct consumer *c, uint32_t need)
 }
 
 /* A copy for each consumer. MESSAGE_KEPT if at least one got it. */
-static int put_copies(struct mailbox *mb, const struct record *meta, enum record_kind kind, const void *bytes,
-                      uint32_t n_bytes)
+static int put_copies(struct mailbox *mb, const struct record *meta, enum record_kind kind,
+                      const void *bytes, uint32_t n_bytes)
 {
     uint32_t need = record_bytes(n_bytes);
     uint32_t n_holders = 0;
@@ -386,11 +406,12 @@ static void reshelve(struct mailbox *mb, const struct record *r, enum record_kin
     atomic_fetch_add_explicit(&mb->account->used, bytes, memory_order_relaxed);
 }
 
-void mailbox_take_back(struct mailbox *mb, struct consumer *from, const struct record *r, bool was_taken,
-                       int drop)
+void mailbox_take_back(struct mailbox *mb, struct consumer *from, const struct record *r,
+                       bool was_taken, int drop)
 {
-    bool was_seen = was_taken || record_kind_of(atomic_load_explicit(&r->word, memory_order_relaxed)) ==
-                                     RECORD_REDELIVERED;
+    bool was_seen =
+        was_taken ||
+        record_kind_of(atomic_load_explicit(&r->word, memory_order_relaxed)) == RECORD_REDELIVERED;
     enum copy_outcome outcome = COPY_MISSED;
 
     consumer_forget(from, r);

@@ -36,6 +36,7 @@ struct shelf {
 
 struct mailbox {
     enum endpoint_mode mode;
+    enum endpoint_mode next_mode; /* from when no consumer is left */
     enum when_full when_full;
     uint64_t bound; /* bytes of records: of all consumers together, in mode copy of each */
     uint64_t used;
@@ -76,6 +77,12 @@ struct mailbox_options {
 int mailbox_init(struct mailbox *mb, const struct mailbox_options *options) MUST_USE;
 /* Before the first message: whose memory the private logs are in. */
 void mailbox_settle(struct mailbox *mb, struct arena *arena);
+/*
+ * Applies changed settings. From or to mode copy is changed when no consumer is left. tables: made
+ * for chunk_log_entries(mailbox_bytes); what is to be freed comes back in them.
+ */
+void mailbox_configure(struct mailbox *mb, const struct settings *s,
+                       struct chunk_log_tables tables[2]);
 /* No consumer may be left. */
 void mailbox_deinit(struct mailbox *mb);
 

@@ -36,7 +36,8 @@ static uint32_t bucket_of(const struct reply_limit *l, const struct address *to)
     return (uint32_t)(hash >> 52);
 }
 
-bool reply_limit_take(struct reply_limit *l, const struct address *to, uint32_t per_second, uint64_t now_ns)
+bool reply_limit_take(struct reply_limit *l, const struct address *to, uint32_t per_second,
+                      uint64_t now_ns)
 {
     struct reply_bucket *b = &l->buckets[bucket_of(l, to)];
     uint64_t since = now_ns - b->filled_ns;
@@ -49,7 +50,8 @@ bool reply_limit_take(struct reply_limit *l, const struct address *to, uint32_t 
     } else {
         uint64_t earned = since * per_second / SECOND_NS;
         if (earned > 0) {
-            b->tokens = b->tokens + earned > per_second ? per_second : (uint32_t)(b->tokens + earned);
+            b->tokens =
+                b->tokens + earned > per_second ? per_second : (uint32_t)(b->tokens + earned);
             b->filled_ns += earned * SECOND_NS / per_second;
         }
     }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* How many answers per second a source prefix (IPv4 /24, IPv6 /56) gets: token buckets in a table that does not grow. */
+/* How many answers per second a source prefix (IPv4 /24, IPv6 /56) gets: token buckets in a table
+ * that does not grow. */
 #ifndef MSGD_DAEMON_CORE_REPLY_LIMIT_H
 #define MSGD_DAEMON_CORE_REPLY_LIMIT_H
 
@@ -28,7 +29,9 @@ struct reply_limit {
 /* key: random. 0 or -ENOMEM. */
 int reply_limit_init(struct reply_limit *l, uint64_t key) MUST_USE;
 void reply_limit_deinit(struct reply_limit *l);
-/* May one more answer go to `to` at now_ns (any steady clock), at per_second and with a burst of one second's worth? */
-bool reply_limit_take(struct reply_limit *l, const struct address *to, uint32_t per_second, uint64_t now_ns);
+/* May one more answer go to `to` at now_ns (any steady clock), at per_second and with a burst of
+ * one second's worth? */
+bool reply_limit_take(struct reply_limit *l, const struct address *to, uint32_t per_second,
+                      uint64_t now_ns);
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The busiest sources of an endpoint in a table that does not grow (space-saving, Metwally et al. 2005). */
+/* The busiest sources of an endpoint in a table that does not grow (space-saving, Metwally et al.
+ * 2005). */
 #ifndef MSGD_DAEMON_CORE_SOURCES_H
 #define MSGD_DAEMON_CORE_SOURCES_H
 

@@ -32,14 +32,16 @@ struct tap;      /* one Tap call */
 /* What a worker tells of its own accord; called on the control thread. */
 struct worker_events {
     void *context;
-    /* The consumer behind a link wrote what cannot be. It has been detached; close its connection. */
+    /* The consumer behind a link wrote what cannot be. It has been detached; close its connection.
+     */
     void (*link_broken)(void *context, struct link *link, const char *why);
     /*
      * A datagram that could not be a message. bytes: valid during the call. Where they come faster
      * than control reads, some are only counted: worker_info.evidence_lost.
      */
-    void (*rejected)(void *context, struct endpoint *endpoint, enum drop_reason reason, int64_t time_ns,
-                     const struct address *from, const struct address *to, const uint8_t *bytes, size_t n_bytes);
+    void (*rejected)(void *context, struct endpoint *endpoint, enum drop_reason reason,
+                     int64_t time_ns, const struct address *from, const struct address *to,
+                     const uint8_t *bytes, size_t n_bytes);
     /* A tap has something to read: call tap_read. */
     void (*tapped)(void *context, struct tap *tap);
     /*
@@ -59,7 +61,11 @@ struct worker_options {
 
 /* Starts the thread. 0 or -errno. */
 int worker_start(struct worker **out, const struct worker_options *options) MUST_USE;
-/* Ends the thread and frees everything that is left. Every pending `done` has run when it returns. NULL is fine. */
+/*
+ * Waits until everything that was posted has been done, ends the thread and frees the worker. Every
+ * endpoint must have been removed and every link, receiver and tap closed before (posted is
+ * enough). Every pending `done` has run when it returns. NULL is fine.
+ */
 struct worker *worker_stop(struct worker *worker);
 
 /* ---- Endpoints ---- */
@@ -73,11 +79,11 @@ struct open_failure {
 /*
  * Opens and binds the sockets (one, or two for "*") on the control thread. settings->address.port
  * must not be 0. The kernel keeps datagrams from here on; worker_add makes them flow.
- * 0 or -errno: -EADDRINUSE, -EACCES, -EADDRNOTAVAIL, -ENODEV, -EMFILE, -ENOMEM...; then *why is filled.
- * account: outlives the endpoint. context: yours, endpoint_context gives it back.
+ * 0 or -errno: -EADDRINUSE, -EACCES, -EADDRNOTAVAIL, -ENODEV, -EMFILE, -ENOMEM...; then *why is
+ * filled. account: outlives the endpoint. context: yours, endpoint_context gives it back.
  */
-int endpoint_open(struct endpoint **out, const struct settings *settings, struct account *account, void *context,
-                  struct open_failure *why) MUST_USE;
+int endpoint_open(struct endpoint **out, const struct settings *settings, struct account *account,
+                  void *context, struct open_failure *why) MUST_USE;
 void *endpoint_context(const struct endpoint *endpoint);
 /* What getsockopt(SO_RCVBUF) gave, halved to the unit of the setting. */
 uint32_t endpoint_receive_buffer_granted(const struct endpoint *endpoint);
@@ -87,37 +93,47 @@ void endpoint_discard(struct endpoint *endpoint);
 /* Gives the endpoint to the worker. */
 void worker_add(struct worker *worker, struct endpoint *endpoint);
 /* Applies changed settings (all but name and address). 0 or -ENOMEM (nothing changed). */
-int worker_configure(struct worker *worker, struct endpoint *endpoint, const struct settings *settings) MUST_USE;
+int worker_configure(struct worker *worker, struct endpoint *endpoint,
+                     const struct settings *settings) MUST_USE;
 /*
  * Drains the socket, closes it, counts what was queued as dropped for `reason`, detaches every
  * consumer, and frees the endpoint. done gets the final ledger, before the endpoint is freed.
  */
 typedef void (*removed_done)(void *context, const struct ledger *final);
-int worker_remove(struct worker *worker, struct endpoint *endpoint, enum drop_reason reason, removed_done done,
-                  void *context) MUST_USE;
+int worker_remove(struct worker *worker, struct endpoint *endpoint, enum drop_reason reason,
+                  removed_done done, void *context) MUST_USE;
 
 /* ---- Attached consumers ---- */
 
 /* Indices into link_descriptors, in the order in which Attach sends them. */
-enum link_descriptor { LINK_ARENA, LINK_PAGE, LINK_OUTGOING, LINK_WAKE, LINK_DOORBELL, N_LINK_DESCRIPTORS };
+enum link_descriptor {
+    LINK_ARENA,
+    LINK_PAGE,
+    LINK_OUTGOING,
+    LINK_WAKE,
+    LINK_DOORBELL,
+    N_LINK_DESCRIPTORS
+};
 
-/* Makes the memory and descriptors of one connection on one worker. 0, -EMFILE, -ENFILE, -ENOMEM... */
+/* Makes the memory and descriptors of one connection on one worker. 0, -EMFILE, -ENFILE, -ENOMEM...
+ */
 int link_open(struct link **out, struct worker *worker, void *context) MUST_USE;
 void *link_context(const struct link *link);
 /* Still msgd's: pass copies (SCM_RIGHTS copies by itself), close none. */
 void link_descriptors(const struct link *link, int descriptors[N_LINK_DESCRIPTORS]);
 
 /*
- * From now on messages of `endpoint` go to `link`, under the number `slot` (control numbers them, one
- * for each endpoint of a connection, and does not use a slot again for another endpoint while the
- * link lives). What the mailbox held comes first.
- * 0 or -ENOMEM.
+ * From now on messages of `endpoint` go to `link`, under the number `slot` (control numbers them,
+ * one for each endpoint of a connection, and does not use a slot again for another endpoint while
+ * the link lives). What the mailbox held comes first. 0 or -ENOMEM.
  */
-int worker_attach(struct worker *worker, struct link *link, struct endpoint *endpoint, uint32_t slot) MUST_USE;
-/* `endpoint` leaves `link`: what was not released stays with the endpoint (exclusive, or the last consumer) or goes
- * to the others (share). */
+int worker_attach(struct worker *worker, struct link *link, struct endpoint *endpoint,
+                  uint32_t slot) MUST_USE;
+/* `endpoint` leaves `link`: what was not released stays with the endpoint (exclusive, or the last
+ * consumer) or goes to the others (share). */
 int worker_detach(struct worker *worker, struct link *link, struct endpoint *endpoint) MUST_USE;
-/* The consumer is gone: detaches all its endpoints, then frees the link. The link is not to be used again. */
+/* The consumer is gone: detaches all its endpoints, then frees the link. The link is not to be used
+ * again. */
 void worker_close_link(struct worker *worker, struct link *link);
 
 /* ---- Receive calls ---- */
@@ -133,7 +149,7 @@ int receiver_open(struct receiver **out, struct worker *worker, struct endpoint 
  * each record_bytes(length) long.
  */
 struct batch {
-    uint8_t *bytes; /* `capacity` of them, 64-byte aligned; the caller's, until done */
+    uint8_t *bytes;  /* `capacity` of them, 64-byte aligned; the caller's, until done */
     size_t capacity; /* at least record_bytes(RING_MAX_PAYLOAD) */
     size_t n_bytes;
     size_t n_messages;
@@ -144,19 +160,23 @@ struct batch {
  * message, or -ECANCELED when the receiver was closed or its endpoint removed. One fetch at a time.
  */
 typedef void (*fetch_done)(void *context, int status, struct batch *batch);
-void receiver_fetch(struct receiver *receiver, struct batch *batch, size_t max, fetch_done done, void *context);
-/* Releases every fetched message up to and including seq (0: none). A larger seq than was fetched releases what was. */
+void receiver_fetch(struct receiver *receiver, struct batch *batch, size_t max, fetch_done done,
+                    void *context);
+/* Releases every fetched message up to and including seq (0: none). A larger seq than was fetched
+ * releases what was. */
 void receiver_release(struct receiver *receiver, uint64_t seq);
-/* As for a link that closes; frees the receiver after a pending fetch was called back with -ECANCELED. */
+/* As for a link that closes; frees the receiver after a pending fetch was called back with
+ * -ECANCELED. */
 void receiver_close(struct receiver *receiver);
 
 /* ---- Sending, looking, tapping ---- */
 
 /*
- * Sends one datagram from the endpoint's socket. from: the source address to use (a message's `to`), or NULL
- * for the socket's own. is_reply: the limits of replies hold (design: no answer to endpoints of this
- * msgd, broadcast, multicast, port 0; rate limit by source prefix).
- * done: 0, -EACCES (not a destination for replies), -EAGAIN (rate limit, or full buffer), or what sendmsg said.
+ * Sends one datagram from the endpoint's socket. from: the source address to use (a message's
+ * `to`), or NULL for the socket's own. is_reply: the limits of replies hold (design: no answer to
+ * endpoints of this msgd, broadcast, multicast, port 0; rate limit by source prefix). done: 0,
+ * -EACCES (not a destination for replies), -EAGAIN (rate limit, or full buffer), or what sendmsg
+ * said.
  */
 typedef void (*send_done)(void *context, int status);
 struct send_request {
@@ -211,11 +231,12 @@ int worker_snapshot(struct worker *worker, struct snapshot *snapshots, size_t n,
                     void *context) MUST_USE;
 
 /* Copies of the endpoint's messages from now on, in a bounded buffer. 0 or -errno. */
-int tap_open(struct tap **out, struct worker *worker, struct endpoint *endpoint, void *context) MUST_USE;
+int tap_open(struct tap **out, struct worker *worker, struct endpoint *endpoint,
+             void *context) MUST_USE;
 void *tap_context(const struct tap *tap);
 /*
- * Copies what was tapped into batch (n_messages 0: nothing left; events.tapped comes again). Returns
- * how many messages did not fit the tap's buffer since it was opened.
+ * Copies what was tapped into batch (n_messages 0: nothing left; events.tapped comes again).
+ * Returns how many messages did not fit the tap's buffer since it was opened.
  */
 uint64_t tap_read(struct tap *tap, struct batch *batch);
 /* The endpoint may be removed before; the tap then stays silent until closed. */
@@ -223,7 +244,8 @@ void tap_close(struct tap *tap);
 
 /*
  * Gives an endpoint bytes as if they had arrived (QuarantineReplay): everything is checked, nothing
- * counts in `datagrams`. done: -1 it became a message, else the enum drop_reason for which it did not.
+ * counts in `datagrams`. done: -1 it became a message, else the enum drop_reason for which it did
+ * not.
  */
 typedef void (*inject_done)(void *context, int outcome);
 int worker_inject(struct worker *worker, struct endpoint *endpoint, const struct address *from,
@@ -232,12 +254,12 @@ int worker_inject(struct worker *worker, struct endpoint *endpoint, const struct
 
 /* What a worker counts about itself; any time, from the control thread. */
 struct worker_info {
-    uint64_t evidence_lost;     /* rejected datagrams that were counted but not handed to quarantine */
+    uint64_t evidence_lost; /* rejected datagrams that were counted but not handed to quarantine */
     uint64_t tap_missed;
     uint64_t links_broken;
-    uint64_t replies_limited;   /* refused by replies_per_source */
-    uint64_t replies_refused;   /* refused for their destination */
-    uint64_t bytes_resident;    /* in arenas */
+    uint64_t replies_limited; /* refused by replies_per_source */
+    uint64_t replies_refused; /* refused for their destination */
+    uint64_t bytes_resident;  /* in arenas */
 };
 void worker_info(const struct worker *worker, struct worker_info *out);
 

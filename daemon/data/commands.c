@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: MIT */
+/* Commands about endpoints: adding, changing, removing, sending, injecting, looking. */
+#include "daemon/data/evidence.h"
+#include "daemon/data/link.h"
+#include "daemon/data/receiver.h"
+#include "daemon/data/socket.h"
+#include "daemon/data/tap.h"
+#include "proto/json_text.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- Add ---- */
+
+static void run_add(struct worker *w, struct command *c)
+{
+    struct endpoint *e = CONTAINER_OF(c, struct endpoint, add);
+
+    mailbox_settle(&e->mailbox, &w->arena);
+    e->drops_read_ms = uv_now(&w->loop);
+    int rc = endpoint_watch(e);
+    if (rc != 0)
+        endpoint_fail(e, rc);
+}
+
+void worker_add(struct worker *worker, struct endpoint *e)
+{
+    e->worker = worker;
+    e->add.run = run_add;
+    command_post(worker, &e->add);
+}
+
+/* ---- Configure ---- */
+
+struct configure {
+    struct command command;
+    struct endpoint *endpoint;
+    struct settings settings;
+    struct chunk_log_tables tables[2];
+    struct join_memory memory;
+};
+
+static void configure_free(struct configure *f)
+{
+    settings_deinit(&f->settings);
+    chunk_log_tables_free(&f->tables[0]);
+    chunk_log_tables_free(&f->tables[1]);
+    join_memory_free(&f->memory);
+    free(f);
+}
+
+static void run_configure(struct worker *w, struct command *c)
+{
+    struct configure *f = CONTAINER_OF(c, struct configure, command);
+    struct endpoint *e = f->endpoint;
+    struct settings former = e->settings;
+
+    f->settings.address = former.address; /* what the socket is bound to */
+    e->settings = f->settings;
+    f->settings = former;
+    mailbox_configure(&e->mailbox, &e->settings, f->tables);
+    if (f->memory.copies != NULL)
+        f->memory.copies = copies_grow(&e->mailbox.copies, f->memory.copies, f->memory.n_copies);
+    command_finish(w, c);
+}
+
+static void configure_done(struct command *c)
+{
+    configure_free(CONTAINER_OF(c, struct configure, command));
+}
+
+int worker_configure(struct worker *worker, struct endpoint *e, const struct settings *settings)
+{
+    struct configure *f = calloc(1, sizeof(*f));
+    uint32_t entries = chunk_log_entries(settings->mailbox_bytes);
+
+    if (f == NULL)
+        return -ENOMEM;
+    enum endpoint_mode former_mode = e->promised_mode;
+    uint64_t former_bytes = e->promised_bytes;
+    e->promised_mode = settings->mode;
+    e->promised_bytes = settings->mailbox_bytes;
+    if (settings_copy(settings, &f->settings) != 0 ||
+        chunk_log_tables_new(&f->tables[0], entries) != 0 ||
+        chunk_log_tables_new(&f->tables[1], entries) != 0 ||
+        join_memory_new(&f->memory, e, 0) != 0) {
+        e->promised_mode = former_mode;
+        e->promised_bytes = former_bytes;
+        configure_free(f);
+        return -ENOMEM;
+    }
+    f->endpoint = e;
+    f->command = (struct command){.run = run_configure, .done = configure_done};
+    command_post(worker, &f->command);
+    return 0;
+}
+
+/* ---- Remove ---- */
+
+struct removal {
+    struct command command;
+    struct task task;
+    struct endpoint *endpoint;
+    enum drop_reason reason;
+    removed_done done;
+    void *context;
+};
+
+static bool removal_step(struct worker *w, struct task *t)
+{
+    struct removal *r = CONTAINER_OF(t, struct removal, task);
+    struct endpoint *e = r->endpoint;
+
+    if (e->mailbox.consumers != NULL || e->n_open_handles > 0 || e->move.is_queued ||
+        w->n_snapshots > 0)
+        return true;
+    mailbox_discard(&e->mailbox, r->reason);
+    command_finish(w, &r->command);
+    return false;
+}
+
+static void run_remove(struct worker *w, struct command *c)
+{
+    struct removal *r = CONTAINER_OF(c, struct removal, command);
+    struct endpoint *e = r->endpoint;
+
+    for (unsigned i = 0; i < e->n_sockets; i++)
+        intake_drain(w->batch, &e->sockets[i]);
+    endpoint_read_drops(e);
+    e->is_removed = true;
+    taps_orphan(e);
+    endpoint_unwatch(e);
+    for (struct consumer *at = e->mailbox.consumers, *next; at != NULL; at = next) {
+        next = at->next;
+        if (at->lane->log.header != NULL)
+            attachment_leave(at->owner, (int)r->reason);
+        else
+            receiver_leave(at->owner, (int)r->reason);
+    }
+    r->task.step = removal_step;
+    task_queue(w, &r->task);
+}
+
+static void remove_done(struct command *c)
+{
+    struct removal *r = CONTAINER_OF(c, struct removal, command);
+    struct endpoint *e = r->endpoint;
+
+    if (r->done != NULL)
+        r->done(r->context, &e->ledger);
+    for (unsigned i = 0; i < e->n_sockets; i++)
+        own_port_remove(e->settings.address.port);
+    mailbox_deinit(&e->mailbox);
+    settings_deinit(&e->settings);
+    free(e);
+    free(r);
+}
+
+int worker_remove(struct worker *worker, struct endpoint *e, enum drop_reason reason,
+                  removed_done done, void *context)
+{
+    struct removal *r = calloc(1, sizeof(*r));
+
+    if (r == NULL)
+        return -ENOMEM;
+    *r = (struct removal){.command = {.run = run_remove, .done = remove_done},
+                          .endpoint = e,
+                          .reason = reason,
+                          .done = done,
+                          .context = context};
+    command_post(worker, &r->command);
+    return 0;
+}
+
+/* ---- Send and inject ---- */
+
+/* A datagram that control hands to the worker. */
+struct parcel {
+    struct command command;
+    struct endpoint *endpoint;
+    struct address from;
+    struct address to;
+    bool is_reply;
+    int outcome;
+    send_done done;
+    void *context;
+    size_t n_bytes;
+    uint8_t bytes[];
+};
+
+static void parcel_done(struct command *c)
+{
+    struct parcel *p = CONTAINER_OF(c, struct parcel, command);
+
+    if (p->done != NULL)
+        p->done(p->context, p->outcome);
+    free(p);
+}
+
+static struct parcel *parcel_new(const void *bytes, size_t n_bytes)
+{
+    struct parcel *p = calloc(1, sizeof(*p) + n_bytes + JSON_TEXT_SLACK);
+
+    if (p == NULL)
+        return NULL;
+    p->command.done = parcel_done;
+    p->n_bytes = n_bytes;
+    if (n_bytes > 0)
+        memcpy(p->bytes, bytes, n_bytes);
+    return p;
+}
+
+static void run_send(struct worker *w, struct command *c)
+{
+    struct parcel *p = CONTAINER_OF(c, struct parcel, command);
+
+    p->outcome = endpoint_send(p->endpoint, &p->from, &p->to, p->is_reply, p->bytes, p->n_bytes);
+    command_finish(w, c);
+}
+
+int worker_send(struct worker *worker, const struct send_request *request)
+{
+    struct parcel *p = parcel_new(request->bytes, request->n_bytes);
+
+    if (p == NULL)
+        return -ENOMEM;
+    p->command.run = run_send;
+    p->endpoint = request->endpoint;
+    p->from = request->from;
+    p->to = request->to;
+    p->is_reply = request->is_reply;
+    p->done = request->done;
+    p->context = request->context;
+    command_post(worker, &p->command);
+    return 0;
+}
+
+static void run_inject(struct worker *w, struct command *c)
+{
+    struct parcel *p = CONTAINER_OF(c, struct parcel, command);
+    struct arrival a = {.bytes = p->bytes, .n_bytes = p->n_bytes};
+
+    memcpy(a.meta.from_ip, p->from.ip, sizeof(a.meta.from_ip));
+    memcpy(a.meta.to_ip, p->to.ip, sizeof(a.meta.to_ip));
+    a.meta.from_port = p->from.port;
+    a.meta.to_port = p->to.port;
+    a.meta.scope = p->from.scope != 0 ? p->from.scope : p->to.scope;
+    a.meta.time_ns = wall_clock_ns();
+    p->outcome = intake_datagram(p->endpoint, &a);
+    worker_flush(w);
+    command_finish(w, c);
+}
+
+int worker_inject(struct worker *worker, struct endpoint *endpoint, const struct address *from,
+                  const struct address *to, const void *bytes, size_t n_bytes, inject_done done,
+                  void *context)
+{
+    struct parcel *p = parcel_new(bytes, n_bytes);
+
+    if (p == NULL)
+        return -ENOMEM;
+    p->command.run = run_inject;
+    p->endpoint = endpoint;
+    p->from = *from;
+    p->to = *to;
+    p->done = done;
+    p->context = context;
+    command_post(worker, &p->command);
+    return 0;
+}
+
+/* ---- Snapshot ---- */
+
+#define SNAPSHOTS_PER_STEP 256
+
+struct snapshot_command {
+    struct command command;
+    struct task task;
+    struct snapshot *snapshots;
+    size_t n;
+    size_t n_filled;
+    snapshot_done done;
+    void *context;
+};
+
+static void fill_consumers(struct snapshot *s, const struct mailbox *mb)
+{
+    for (const struct consumer *c = mb->consumers; c != NULL; c = c->next) {
+        if (c->is_leaving)
+            continue;
+        if (s->n_consumers < MAX_CONSUMER_ROWS) {
+            bool is_link = c->lane->log.header != NULL;
+            s->consumers[s->n_consumers] = (struct consumer_row){
+                .kind = is_link ? CONSUMER_ATTACHED : CONSUMER_RECEIVING,
+                .key =
+                    is_link ? (const void *)((const struct attachment *)c->owner)->link : c->owner,
+                .delivered = c->delivered,
+                .queued = c->queued,
+                .missed = c->missed,
+            };
+        }
+        s->n_consumers++;
+    }
+}
+
+static void fill_snapshot(struct snapshot *s)
+{
+    struct endpoint *e = s->endpoint;
+
+    for (struct consumer *c = e->mailbox.consumers; c != NULL; c = c->next)
+        (void)!lane_collect(c->lane); /* a broken lane says so itself */
+    endpoint_read_drops(e);
+    s->ledger = e->ledger;
+    s->mailbox_used = e->mailbox.used;
+    s->n_consumers = 0;
+    fill_consumers(s, &e->mailbox);
+    sources_sort(&e->sources);
+    s->n_sources = e->sources.n;
+    for (uint32_t i = 0; i < e->sources.n; i++) {
+        const struct source *row = &e->sources.rows[i];
+        struct record r = {.from_port = 0};
+        memcpy(r.from_ip, row->ip, sizeof(r.from_ip));
+        record_from(&r, &s->sources[i].address);
+        s->sources[i].messages = row->count;
+        s->sources[i].error = row->error;
+    }
+}
+
+static bool snapshot_step(struct worker *w, struct task *t)
+{
+    struct snapshot_command *s = CONTAINER_OF(t, struct snapshot_command, task);
+
+    for (int i = 0; i < SNAPSHOTS_PER_STEP && s->n_filled < s->n; i++)
+        fill_snapshot(&s->snapshots[s->n_filled++]);
+    worker_flush(w);
+    if (s->n_filled < s->n)
+        return true;
+    w->n_snapshots--;
+    command_finish(w, &s->command);
+    return false;
+}
+
+static void run_snapshot(struct worker *w, struct command *c)
+{
+    struct snapshot_command *s = CONTAINER_OF(c, struct snapshot_command, command);
+
+    w->n_snapshots++;
+    s->task.step = snapshot_step;
+    task_queue(w, &s->task);
+}
+
+static void snapshot_finished(struct command *c)
+{
+    struct snapshot_command *s = CONTAINER_OF(c, struct snapshot_command, command);
+
+    s->done(s->context, s->snapshots, s->n);
+    free(s);
+}
+
+int worker_snapshot(struct worker *worker, struct snapshot *snapshots, size_t n, snapshot_done done,
+                    void *context)
+{
+    struct snapshot_command *s = calloc(1, sizeof(*s));
+
+    if (s == NULL)
+        return -ENOMEM;
+    *s = (struct snapshot_command){.command = {.run = run_snapshot, .done = snapshot_finished},
+                                   .snapshots = snapshots,
+                                   .n = n,
+                                   .done = done,
+                                   .context = context};
+    command_post(worker, &s->command);
+    return 0;
+}

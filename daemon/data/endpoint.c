@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: MIT */
+/* One registered (name, address, port): opening it, watching it, closing it. */
+#include "daemon/data/endpoint.h"
+
+#include "daemon/data/intake.h"
+#include "daemon/data/socket.h"
+
+#include <errno.h>
+#include <linux/sock_diag.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#ifndef SO_MEMINFO
+#define SO_MEMINFO 55
+#endif
+
+int64_t wall_clock_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+/* ---- Opening (control thread) ---- */
+
+static int open_socket(struct endpoint *e, const struct address *address, struct open_failure *why)
+{
+    struct endpoint_socket *s = &e->sockets[e->n_sockets];
+    int fd = udp_socket_open(&e->settings, address, &e->receive_buffer_granted, &why->what);
+
+    if (fd < 0) {
+        why->address = *address;
+        return fd;
+    }
+    *s = (struct endpoint_socket){.endpoint = e,
+                                  .descriptor = fd,
+                                  .family = address->family == ADDRESS_IPV4 ? AF_INET : AF_INET6};
+    own_port_add(address->port);
+    e->n_sockets++;
+    return 0;
+}
+
+static int open_sockets(struct endpoint *e, struct open_failure *why)
+{
+    const struct address *a = &e->settings.address;
+
+    if (a->family != ADDRESS_BOTH)
+        return open_socket(e, a, why);
+
+    struct address four, six;
+    if (address_parse_ip("0.0.0.0", &four) != 0 || address_parse_ip("::", &six) != 0)
+        return -EINVAL;
+    four.port = six.port = a->port;
+    int rc = open_socket(e, &four, why);
+    return rc != 0 ? rc : open_socket(e, &six, why);
+}
+
+int endpoint_open(struct endpoint **out, const struct settings *settings, struct account *account,
+                  void *context, struct open_failure *why)
+{
+    struct endpoint *e = calloc(1, sizeof(*e));
+
+    *out = NULL;
+    *why = (struct open_failure){.address = settings->address, .what = "memory"};
+    if (e == NULL)
+        return -ENOMEM;
+    e->context = context;
+    e->ledger.since_ns = wall_clock_ns();
+    e->ledger.is_kernel_dropped_exact = true;
+    e->promised_mode = settings->mode;
+    e->promised_bytes = settings->mailbox_bytes;
+
+    struct mailbox_options options = {
+        .settings = settings, .account = account, .ledger = &e->ledger};
+    int rc = settings_copy(settings, &e->settings);
+    if (rc == 0)
+        rc = mailbox_init(&e->mailbox, &options);
+    if (rc == 0)
+        rc = open_sockets(e, why);
+    if (rc != 0) {
+        endpoint_discard(e);
+        return rc;
+    }
+    *out = e;
+    return 0;
+}
+
+void endpoint_discard(struct endpoint *e)
+{
+    for (unsigned i = 0; i < e->n_sockets; i++) {
+        close(e->sockets[i].descriptor);
+        own_port_remove(e->settings.address.port);
+    }
+    mailbox_deinit(&e->mailbox);
+    settings_deinit(&e->settings);
+    free(e);
+}
+
+void *endpoint_context(const struct endpoint *e)
+{
+    return e->context;
+}
+
+uint32_t endpoint_receive_buffer_granted(const struct endpoint *e)
+{
+    return e->receive_buffer_granted;
+}
+
+/* ---- Watching (worker) ---- */
+
+static void on_readable(uv_poll_t *poll, int status, int events)
+{
+    struct endpoint_socket *s = CONTAINER_OF(poll, struct endpoint_socket, poll);
+    struct endpoint *e = s->endpoint;
+    (void)events;
+
+    if (status < 0) {
+        /* libuv has stopped the watch: clear the socket's error and start again. */
+        int error = 0;
+        socklen_t length = sizeof(error);
+        (void)!getsockopt(s->descriptor, SOL_SOCKET, SO_ERROR, &error, &length);
+        int rc = uv_poll_start(poll, UV_READABLE, on_readable);
+        if (rc != 0)
+            endpoint_fail(e, rc);
+    }
+    intake_read(e->worker->batch, s);
+    worker_flush(e->worker);
+}
+
+static void on_socket_closed(uv_handle_t *handle)
+{
+    struct endpoint_socket *s = CONTAINER_OF(handle, struct endpoint_socket, poll);
+
+    close(s->descriptor);
+    s->endpoint->n_open_handles--;
+}
+
+int endpoint_watch(struct endpoint *e)
+{
+    for (unsigned i = 0; i < e->n_sockets; i++) {
+        struct endpoint_socket *s = &e->sockets[i];
+        int rc = uv_poll_init(&e->worker->loop, &s->poll, s->descriptor);
+        if (rc != 0)
+            return error_trace(rc, "watch %s", e->settings.name);
+        e->n_open_handles++;
+        rc = uv_poll_start(&s->poll, UV_READABLE, on_readable);
+        if (rc != 0)
+            return error_trace(rc, "watch %s", e->settings.name);
+    }
+    return 0;
+}
+
+void endpoint_unwatch(struct endpoint *e)
+{
+    for (unsigned i = 0; i < e->n_sockets; i++) {
+        uv_handle_t *handle = (uv_handle_t *)&e->sockets[i].poll;
+        if (handle->type == UV_POLL && !uv_is_closing(handle))
+            uv_close(handle, on_socket_closed);
+        else if (handle->type != UV_POLL)
+            close(e->sockets[i].descriptor);
+    }
+}
+
+static void failed_done(struct command *c)
+{
+    struct endpoint *e = CONTAINER_OF(c, struct endpoint, failed);
+
+    e->worker->options.events.endpoint_failed(e->worker->options.events.context, e, e->failure);
+}
+
+void endpoint_fail(struct endpoint *e, int error)
+{
+    if (e->failure != 0 || e->is_removed)
+        return;
+    e->failure = error;
+    e->failed.done = failed_done;
+    command_finish(e->worker, &e->failed);
+}
+
+void endpoint_read_drops(struct endpoint *e)
+{
+    for (unsigned i = 0; i < e->n_sockets; i++) {
+        uint32_t memory[SK_MEMINFO_VARS] = {0};
+        socklen_t length = sizeof(memory);
+        if (getsockopt(e->sockets[i].descriptor, SOL_SOCKET, SO_MEMINFO, memory, &length) == 0)
+            ledger_note_kernel_drops(&e->ledger, &e->sockets[i].last_drops,
+                                     memory[SK_MEMINFO_DROPS]);
+    }
+    /* A super-packet that was dropped counts once, however many datagrams it held. */
+    if (e->ledger.kernel_dropped > 0 && e->has_seen_gro)
+        e->ledger.is_kernel_dropped_exact = false;
+    e->drops_read_ms = uv_now(&e->worker->loop);
+}
+
+static bool move_step(struct worker *w, struct task *t)
+{
+    struct endpoint *e = CONTAINER_OF(t, struct endpoint, move);
+
+    bool is_more = mailbox_move(&e->mailbox, TASK_BUDGET);
+    worker_flush(w);
+    return is_more;
+}
+
+void endpoint_move(struct endpoint *e)
+{
+    if (!mailbox_can_move(&e->mailbox))
+        return;
+    e->move.step = move_step;
+    task_queue(e->worker, &e->move);
+}

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+/* One registered (name, address, port): its sockets, mailbox and ledger. */
+#ifndef MSGD_DAEMON_DATA_ENDPOINT_H
+#define MSGD_DAEMON_DATA_ENDPOINT_H
+
+#include "daemon/core/mailbox.h"
+#include "daemon/core/sources.h"
+#include "daemon/data/loop.h"
+
+struct endpoint_socket {
+    uv_poll_t poll;
+    struct endpoint *endpoint;
+    int descriptor;
+    int family; /* AF_INET, AF_INET6 */
+    uint32_t last_drops;
+};
+
+struct endpoint {
+    struct worker *worker;
+    void *context;
+    struct settings settings;
+    struct ledger ledger;
+    struct mailbox mailbox;
+    struct sources sources;
+    struct endpoint_socket sockets[2];
+    unsigned n_sockets;
+    unsigned n_open_handles;
+    uint32_t receive_buffer_granted;
+    bool has_seen_gro;
+    bool is_removed;
+    uint64_t drops_read_ms;    /* loop time at which the kernel's drop counters were last read */
+    struct tap *taps;          /* the worker's list */
+    _Atomic uint32_t n_joined; /* consumers that come or are there */
+    enum endpoint_mode promised_mode; /* control's: what the settings will be */
+    uint64_t promised_bytes;
+    struct command add;
+    struct task move;
+    struct command failed;
+    int failure;
+};
+
+/* What a consumer's coming needs; control allocates it, the worker swaps it for what is to be
+ * freed. */
+struct join_memory {
+    struct consumer **slots;
+    uint32_t n_slots;
+    struct copy_entry *copies;
+    uint64_t n_copies;
+};
+
+/* Room for slot numbers below n_slots (0: the lane has it) and for the copies of one consumer more.
+ * 0 or -ENOMEM. */
+int join_memory_new(struct join_memory *m, const struct endpoint *e, uint32_t n_slots) MUST_USE;
+void join_memory_free(struct join_memory *m);
+/* Gives the lane and the mailbox what they need. Worker. */
+void join_memory_use(struct join_memory *m, struct endpoint *e, struct lane *lane);
+
+static inline void endpoint_joining(struct endpoint *e)
+{
+    atomic_fetch_add_explicit(&e->n_joined, 1, memory_order_relaxed);
+}
+
+static inline void endpoint_unjoined(struct endpoint *e)
+{
+    atomic_fetch_sub_explicit(&e->n_joined, 1, memory_order_relaxed);
+}
+
+/* CLOCK_REALTIME. */
+int64_t wall_clock_ns(void);
+
+/* Reads the kernel's drop counters into the ledger. */
+void endpoint_read_drops(struct endpoint *e);
+/* Starts to move what waits to the consumers, if there is something and somebody. */
+void endpoint_move(struct endpoint *e);
+/* Starts to watch the sockets. 0 or -errno. */
+int endpoint_watch(struct endpoint *e) MUST_USE;
+/* Stops and closes them; n_open_handles falls to 0 as libuv lets go of each. */
+void endpoint_unwatch(struct endpoint *e);
+/* Something is wrong with the endpoint's socket that reading does not clear: tells control, once.
+ */
+void endpoint_fail(struct endpoint *e, int error);
+
+/*
+ * Sends from the endpoint. from: family ADDRESS_NONE = the socket's own. 0, -EACCES, -EAGAIN or
+ * what sendmsg said.
+ */
+int endpoint_send(struct endpoint *e, const struct address *from, const struct address *to,
+                  bool is_reply, const void *bytes, size_t n_bytes) MUST_USE;
+
+#endif

@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: MIT */
+/* The data path: batches from a socket, each datagram checked, counted, filed. Nothing here
+ * allocates, logs or blocks. */
+#include "daemon/data/intake.h"
+
+#include "daemon/data/evidence.h"
+#include "daemon/data/tap.h"
+#include "proto/datagram.h"
+#include "proto/json_text.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/udp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#ifndef UDP_GRO
+#define UDP_GRO 104
+#endif
+
+#define BATCH_DATAGRAMS 64
+#define BUFFER_BYTES    65536u
+/* Buffers are an odd number of cache lines apart, so that their beginnings do not share a cache
+ * set. */
+#define BUFFER_STRIDE          (BUFFER_BYTES + JSON_TEXT_SLACK + 7 * 64)
+#define CONTROL_BYTES          128
+#define BATCHES_PER_TURN       16
+#define BATCHES_PER_DRAIN      4096
+#define DROPS_READ_INTERVAL_MS 60000
+
+struct receive_batch {
+    struct mmsghdr messages[BATCH_DATAGRAMS];
+    struct iovec vectors[BATCH_DATAGRAMS];
+    struct sockaddr_storage names[BATCH_DATAGRAMS];
+    _Alignas(struct cmsghdr) uint8_t control[BATCH_DATAGRAMS][CONTROL_BYTES];
+    uint8_t *buffers;
+};
+
+int receive_batch_new(struct receive_batch **out)
+{
+    struct receive_batch *b = calloc(1, sizeof(*b));
+
+    *out = NULL;
+    if (b == NULL)
+        return -ENOMEM;
+    b->buffers = calloc(BATCH_DATAGRAMS, BUFFER_STRIDE);
+    if (b->buffers == NULL) {
+        free(b);
+        return -ENOMEM;
+    }
+    for (size_t i = 0; i < BATCH_DATAGRAMS; i++) {
+        b->vectors[i] =
+            (struct iovec){.iov_base = b->buffers + i * BUFFER_STRIDE, .iov_len = BUFFER_BYTES};
+        b->messages[i].msg_hdr = (struct msghdr){
+            .msg_name = &b->names[i],
+            .msg_namelen = sizeof(b->names[i]),
+            .msg_iov = &b->vectors[i],
+            .msg_iovlen = 1,
+            .msg_control = b->control[i],
+            .msg_controllen = CONTROL_BYTES,
+        };
+    }
+    *out = b;
+    return 0;
+}
+
+struct receive_batch *receive_batch_free(struct receive_batch *b)
+{
+    if (b != NULL)
+        free(b->buffers);
+    free(b);
+    return NULL;
+}
+
+/* ---- One datagram ---- */
+
+static bool is_allowed(const struct settings *s, const uint8_t ip[16])
+{
+    for (size_t i = 0; i < s->n_allow; i++)
+        if (network_contains(&s->allow[i], ip))
+            return true;
+    return s->n_allow == 0;
+}
+
+/* In the order of docs/protocol.md, "Order of the checks". MESSAGE_KEPT: nothing is wrong with it.
+ */
+static int check(const struct endpoint *e, const struct arrival *a)
+{
+    const struct settings *s = &e->settings;
+
+    if (s->n_allow > 0 && !is_allowed(s, a->meta.from_ip))
+        return DROP_NOT_ALLOWED;
+    if (a->is_truncated)
+        return DROP_TRUNCATED;
+    if (a->n_bytes > s->max_message_bytes)
+        return DROP_TOO_LARGE;
+    if (s->format == FORMAT_RAW)
+        return MESSAGE_KEPT;
+    switch (datagram_classify(a->bytes, a->n_bytes)) {
+    case DATAGRAM_PLAIN:
+        return json_text_is_valid_padded(a->bytes, a->n_bytes) ? MESSAGE_KEPT : DROP_INVALID_JSON;
+    case DATAGRAM_FRAMED:
+    case DATAGRAM_COMPACT:
+        return DROP_UNSUPPORTED;
+    case DATAGRAM_UNKNOWN:
+        break;
+    }
+    return DROP_INVALID_JSON;
+}
+
+static bool is_evidence(int reason)
+{
+    return reason == DROP_TRUNCATED || reason == DROP_TOO_LARGE || reason == DROP_UNSUPPORTED ||
+           reason == DROP_INVALID_JSON;
+}
+
+int intake_datagram(struct endpoint *e, const struct arrival *a)
+{
+    int outcome = check(e, a);
+
+    e->ledger.received++;
+    sources_count(&e->sources, a->meta.from_ip);
+    if (outcome == MESSAGE_KEPT)
+        outcome = mailbox_put(&e->mailbox, &a->meta, a->bytes, (uint32_t)a->n_bytes);
+    if (outcome == MESSAGE_KEPT) {
+        if (e->taps != NULL)
+            taps_copy(e, a);
+        return outcome;
+    }
+    e->ledger.dropped[outcome]++;
+    if (is_evidence(outcome))
+        evidence_put(e, (enum drop_reason)outcome, a);
+    return outcome;
+}
+
+/* ---- One packet: a datagram, or several of one size that the kernel has put together ---- */
+
+static void set_ipv4(uint8_t ip[16], const struct in_addr *a)
+{
+    memset(ip, 0, 10);
+    ip[10] = ip[11] = 0xff;
+    memcpy(ip + 12, a, 4);
+}
+
+static void read_source(struct record *meta, const struct sockaddr_storage *name)
+{
+    if (name->ss_family == AF_INET) {
+        const struct sockaddr_in *in = (const void *)name;
+        set_ipv4(meta->from_ip, &in->sin_addr);
+        meta->from_port = ntohs(in->sin_port);
+    } else {
+        const struct sockaddr_in6 *in6 = (const void *)name;
+        memcpy(meta->from_ip, &in6->sin6_addr, 16);
+        meta->from_port = ntohs(in6->sin6_port);
+        meta->scope = in6->sin6_scope_id;
+    }
+}
+
+static void read_packet_info(struct record *meta, const struct cmsghdr *c)
+{
+    if (c->cmsg_level == IPPROTO_IP) {
+        struct in_pktinfo info;
+        memcpy(&info, CMSG_DATA(c), sizeof(info));
+        set_ipv4(meta->to_ip, &info.ipi_addr);
+        if (IN_MULTICAST(ntohl(info.ipi_addr.s_addr)))
+            meta->scope = (uint32_t)info.ipi_ifindex;
+    } else {
+        struct in6_pktinfo info;
+        memcpy(&info, CMSG_DATA(c), sizeof(info));
+        memcpy(meta->to_ip, &info.ipi6_addr, 16);
+        if (IN6_IS_ADDR_MULTICAST(&info.ipi6_addr) || IN6_IS_ADDR_LINKLOCAL(&info.ipi6_addr))
+            meta->scope = info.ipi6_ifindex;
+    }
+}
+
+/* Fills meta; returns the size of the datagrams that were put together, 0 if it is one. */
+static size_t read_control(struct record *meta, struct msghdr *h)
+{
+    size_t segment = 0;
+
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(h); c != NULL; c = CMSG_NXTHDR(h, c)) {
+        if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_TIMESTAMPNS) {
+            struct timespec time;
+            memcpy(&time, CMSG_DATA(c), sizeof(time));
+            meta->time_ns = (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
+        } else if ((c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) ||
+                   (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO)) {
+            read_packet_info(meta, c);
+        } else if (c->cmsg_level == SOL_UDP && c->cmsg_type == UDP_GRO) {
+            int size;
+            memcpy(&size, CMSG_DATA(c), sizeof(size));
+            segment = size > 0 ? (size_t)size : 0;
+        }
+    }
+    return segment;
+}
+
+static void intake_packet(struct endpoint *e, struct mmsghdr *m)
+{
+    struct arrival a = {.meta = {.to_port = e->settings.address.port},
+                        .bytes = m->msg_hdr.msg_iov->iov_base,
+                        .is_truncated = (m->msg_hdr.msg_flags & MSG_TRUNC) != 0};
+    size_t left = m->msg_len;
+
+    read_source(&a.meta, m->msg_hdr.msg_name);
+    size_t segment = read_control(&a.meta, &m->msg_hdr);
+    if (segment == 0 || segment >= left)
+        segment = left;
+    else
+        e->has_seen_gro = true;
+    do {
+        a.n_bytes = left < segment ? left : segment;
+        e->ledger.datagrams++;
+        (void)!intake_datagram(e, &a);
+        a.bytes += a.n_bytes;
+        left -= a.n_bytes;
+    } while (left > 0);
+}
+
+/* ---- Batches ---- */
+
+/* Returns how many packets were read, or -errno. */
+static int read_batch(struct receive_batch *b, struct endpoint_socket *s)
+{
+    int n = recvmmsg(s->descriptor, b->messages, BATCH_DATAGRAMS, MSG_DONTWAIT, NULL);
+
+    if (n < 0)
+        return -errno;
+    for (int i = 0; i < n; i++) {
+        struct msghdr *h = &b->messages[i].msg_hdr;
+        intake_packet(s->endpoint, &b->messages[i]);
+        h->msg_namelen = sizeof(b->names[i]);
+        h->msg_controllen = CONTROL_BYTES;
+    }
+    return n;
+}
+
+static void read_batches(struct receive_batch *b, struct endpoint_socket *s, unsigned max)
+{
+    struct endpoint *e = s->endpoint;
+
+    for (unsigned i = 0; i < max; i++) {
+        int n = read_batch(b, s);
+        if (n > 0)
+            worker_flush(e->worker);
+        /* An error that the network left on the socket is cleared by being read. */
+        if (n == -EAGAIN || n == -ENOMEM || (n >= 0 && n < BATCH_DATAGRAMS))
+            break;
+    }
+    if (uv_now(&e->worker->loop) - e->drops_read_ms >= DROPS_READ_INTERVAL_MS)
+        endpoint_read_drops(e); /* often enough that 32 bits do not go round unseen */
+}
+
+void intake_read(struct receive_batch *b, struct endpoint_socket *s)
+{
+    read_batches(b, s, BATCHES_PER_TURN);
+}
+
+void intake_drain(struct receive_batch *b, struct endpoint_socket *s)
+{
+    read_batches(b, s, BATCHES_PER_DRAIN);
+}

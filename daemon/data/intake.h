@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/* The data path: batches from a socket, each datagram checked, counted, filed. */
+#ifndef MSGD_DAEMON_DATA_INTAKE_H
+#define MSGD_DAEMON_DATA_INTAKE_H
+
+#include "daemon/data/endpoint.h"
+
+#include <stdbool.h>
+
+/* The buffers of a worker for one recvmmsg. 0 or -ENOMEM. */
+int receive_batch_new(struct receive_batch **out) MUST_USE;
+struct receive_batch *receive_batch_free(struct receive_batch *b);
+
+/* Reads what is there, a bounded number of batches so that other endpoints get their turn. */
+void intake_read(struct receive_batch *b, struct endpoint_socket *s);
+/* Reads until the socket is empty (bounded too): before it is closed. */
+void intake_drain(struct receive_batch *b, struct endpoint_socket *s);
+
+/* One datagram. meta: from, to, time and scope filled. bytes: JSON_TEXT_SLACK more of them are
+ * readable. */
+struct arrival {
+    struct record meta;
+    const uint8_t *bytes;
+    size_t n_bytes;
+    bool is_truncated;
+};
+
+/* Checks and files it. MESSAGE_KEPT or the drop reason; counts all but `datagrams`. */
+int intake_datagram(struct endpoint *e, const struct arrival *a) MUST_USE;
+
+#endif

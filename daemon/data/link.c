@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: MIT */
+/* One attached connection on one worker: its memory, its end. */
+#include "daemon/data/link.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#define CHUNKS_OFFSET ((uint32_t)((sizeof(struct ring_header) + 4095) & ~(size_t)4095))
+#define OUTGOING_MEMORY_BYTES                                    \
+    (sizeof(struct ring_outgoing) + RING_OUTGOING_BYTES + 4096 - \
+     sizeof(struct ring_outgoing) % 4096)
+
+/* ---- Opening (control thread) ---- */
+
+static int open_memory(struct link *l, uint64_t arena_bytes)
+{
+    uint32_t n_chunks = (uint32_t)(arena_bytes / RING_CHUNK_BYTES);
+    int rc = shared_memory_open(&l->memory, "msgd-arena",
+                                CHUNKS_OFFSET + (size_t)n_chunks * RING_CHUNK_BYTES);
+
+    if (rc == 0)
+        rc = shared_memory_open_read(&l->memory);
+    if (rc == 0)
+        rc = shared_memory_open(&l->page, "msgd-page", RING_PAGE_BYTES);
+    if (rc == 0)
+        rc = shared_memory_open(&l->outgoing, "msgd-outgoing", OUTGOING_MEMORY_BYTES);
+    if (rc != 0)
+        return rc;
+
+    struct ring_header *h = link_header(l);
+    h->magic = RING_MAGIC;
+    h->version = RING_VERSION;
+    h->chunk_bytes = RING_CHUNK_BYTES;
+    h->table_entries = RING_TABLE_ENTRIES;
+    h->arena_bytes = l->memory.n_bytes;
+    h->chunks_offset = CHUNKS_OFFSET;
+    h->n_chunks = n_chunks;
+    h->outgoing_bytes = RING_OUTGOING_BYTES;
+    atomic_store_explicit(&h->state, RING_OPEN, memory_order_relaxed);
+    atomic_store_explicit(&h->doorbell_wanted, 1, memory_order_relaxed);
+
+    rc = arena_init(&l->arena, (uint8_t *)h + CHUNKS_OFFSET, n_chunks, shared_memory_discard);
+    if (rc != 0)
+        return rc;
+    l->lane.page = l->page.bytes;
+    return chunk_log_init(&l->lane.log, &l->arena, h, RING_TABLE_ENTRIES);
+}
+
+static void link_free(struct link *l)
+{
+    chunk_log_deinit(&l->lane.log);
+    arena_deinit(&l->arena);
+    shared_memory_close(&l->memory);
+    shared_memory_close(&l->page);
+    shared_memory_close(&l->outgoing);
+    if (l->wake >= 0)
+        close(l->wake);
+    if (l->doorbell >= 0)
+        close(l->doorbell);
+    free(l->lane.slots);
+    free(l);
+}
+
+static void on_doorbell(uv_poll_t *poll, int status, int events)
+{
+    struct link *l = CONTAINER_OF(poll, struct link, doorbell_poll);
+    uint64_t rings;
+    (void)events;
+
+    if (status < 0) {
+        link_break(l, "its doorbell failed");
+        return;
+    }
+    (void)!read(l->doorbell, &rings, sizeof(rings));
+    link_read_outgoing(l);
+}
+
+static void run_open(struct worker *w, struct command *c)
+{
+    struct link *l = CONTAINER_OF(c, struct link, open);
+
+    l->lane.dirty = &w->dirty;
+    int rc = uv_poll_init(&w->loop, &l->doorbell_poll, l->doorbell);
+    if (rc == 0) {
+        l->is_handle_open = true;
+        rc = uv_poll_start(&l->doorbell_poll, UV_READABLE, on_doorbell);
+    }
+    if (rc != 0)
+        link_break(l, uv_strerror(rc));
+}
+
+int link_open(struct link **out, struct worker *worker, void *context)
+{
+    struct link *l = calloc(1, sizeof(*l));
+
+    *out = NULL;
+    if (l == NULL)
+        return -ENOMEM;
+    l->worker = worker;
+    l->context = context;
+    l->wake = l->doorbell = -1;
+    int rc = open_memory(l, worker->options.link_arena_bytes);
+    if (rc == 0 && (l->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) < 0)
+        rc = error_trace(-errno, "eventfd");
+    if (rc == 0 && (l->doorbell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) < 0)
+        rc = error_trace(-errno, "eventfd");
+    if (rc != 0) {
+        link_free(l);
+        return rc;
+    }
+    l->open.run = run_open;
+    command_post(worker, &l->open);
+    *out = l;
+    return 0;
+}
+
+void *link_context(const struct link *link)
+{
+    return link->context;
+}
+
+void link_descriptors(const struct link *l, int descriptors[N_LINK_DESCRIPTORS])
+{
+    descriptors[LINK_ARENA] = l->memory.read_descriptor;
+    descriptors[LINK_PAGE] = l->page.descriptor;
+    descriptors[LINK_OUTGOING] = l->outgoing.descriptor;
+    descriptors[LINK_WAKE] = l->wake;
+    descriptors[LINK_DOORBELL] = l->doorbell;
+}
+
+/* ---- Messages (worker) ---- */
+
+static void wake(struct link *l)
+{
+    uint64_t one = 1;
+
+    /* A consumer that fills its own counter is awake enough. */
+    (void)!write(l->wake, &one, sizeof(one));
+}
+
+void link_publish(struct link *l)
+{
+    if (lane_publish(&l->lane))
+        wake(l);
+}
+
+/* ---- The end ---- */
+
+static void on_handle_closed(uv_handle_t *handle)
+{
+    struct link *l = CONTAINER_OF(handle, struct link, doorbell_poll);
+
+    l->is_handle_open = false;
+    if (l->state == LINK_CLOSED)
+        command_finish(l->worker, &l->close);
+}
+
+void link_left(struct link *l)
+{
+    if (l->state != LINK_CLOSING)
+        return;
+    worker_flush(l->worker); /* so that the lane is in no list when it is freed */
+    l->state = LINK_CLOSED;
+    if (l->is_handle_open)
+        uv_close((uv_handle_t *)&l->doorbell_poll, on_handle_closed);
+    else
+        command_finish(l->worker, &l->close);
+}
+
+/* Nothing the consumer does counts any more. */
+static void end(struct link *l)
+{
+    atomic_store_explicit(&link_header(l)->state, RING_ENDED, memory_order_release);
+    if (l->is_handle_open)
+        uv_poll_stop(&l->doorbell_poll);
+    link_leave(l);
+}
+
+static void broken_done(struct command *c)
+{
+    struct link *l = CONTAINER_OF(c, struct link, broken);
+    const struct worker_events *events = &l->worker->options.events;
+
+    if (l->context != NULL)
+        events->link_broken(events->context, l, l->lane.why_broken);
+}
+
+void link_break(struct link *l, const char *why)
+{
+    if (l->state != LINK_OPEN)
+        return;
+    l->state = LINK_BROKEN;
+    l->lane.is_broken = true;
+    l->lane.why_broken = why;
+    count(&l->worker->links_broken);
+    end(l);
+    wake(l);
+    l->broken.done = broken_done;
+    command_finish(l->worker, &l->broken);
+}
+
+static void close_done(struct command *c)
+{
+    link_free(CONTAINER_OF(c, struct link, close));
+}
+
+static void run_close(struct worker *w, struct command *c)
+{
+    struct link *l = CONTAINER_OF(c, struct link, close);
+    (void)w;
+
+    if (l->state == LINK_OPEN)
+        link_read_outgoing(l); /* the last answers of who has just ended */
+    bool was_open = l->state == LINK_OPEN;
+    l->state = LINK_CLOSING;
+    if (was_open)
+        end(l);
+    else if (!l->is_departing)
+        link_left(l);
+}
+
+void worker_close_link(struct worker *worker, struct link *link)
+{
+    link->context = NULL;
+    link->close.run = run_close;
+    link->close.done = close_done;
+    command_post(worker, &link->close);
+}

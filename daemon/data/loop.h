@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/* Inside a worker: its thread, commands, tasks, and what the files of this folder share. */
+#ifndef MSGD_DAEMON_DATA_LOOP_H
+#define MSGD_DAEMON_DATA_LOOP_H
+
+#include "daemon/core/arena.h"
+#include "daemon/core/mailbox.h"
+#include "daemon/core/reply_limit.h"
+#include "daemon/data/memory.h"
+#include "daemon/data/spsc.h"
+#include "daemon/data/worker.h"
+
+#include <stdatomic.h>
+#include <stddef.h>
+
+#define CONTAINER_OF(pointer, type, member) \
+    ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
+
+/*
+ * Something for the worker to do. run: on the worker's thread. When it has come to its end
+ * (command_finish, at once or later) `done` runs on the control thread and may free the command;
+ * without a `done` nobody touches it again.
+ */
+struct command {
+    struct command *next;
+    void (*run)(struct worker *w, struct command *c);
+    void (*done)(struct command *c);
+    bool is_posted; /* by command_post, so that its end is waited for */
+};
+
+/* Posts a command; control thread. */
+void command_post(struct worker *w, struct command *c);
+/* Lets `done` run on the control thread; worker's thread. */
+void command_finish(struct worker *w, struct command *c);
+
+/* Work in slices between reads. step: true = there is more. */
+struct task {
+    struct task *next;
+    bool (*step)(struct worker *w, struct task *t);
+    bool is_queued;
+};
+
+/* Runs t's steps, one per turn of the loop; worker's thread. A task that is queued already stays
+ * so. */
+void task_queue(struct worker *w, struct task *t);
+/* Bytes that one step may copy. */
+#define TASK_BUDGET (256u * 1024u)
+
+struct receive_batch; /* data/intake.c */
+
+struct worker {
+    uv_thread_t thread;
+    uv_loop_t loop;
+    uv_async_t wake;  /* control -> worker; on the worker's loop */
+    uv_async_t *told; /* worker -> control; on the control loop, freed in its close callback */
+    uv_idle_t idle;   /* active while tasks are queued */
+    struct worker_options options;
+
+    uv_mutex_t lock; /* of the two lists and counts */
+    uv_cond_t has_finished;
+    struct command *commands;
+    struct command **last_command;
+    struct command *finished;
+    struct command **last_finished;
+    uint64_t n_posted; /* commands with a `done` */
+    uint64_t n_finished;
+    bool is_loop_open;
+    bool is_wake_open;
+
+    struct shared_memory memory; /* of mailboxes without an attached consumer */
+    struct arena arena;
+    struct dirty_lanes dirty;
+    struct task *tasks;
+    struct task **last_task;
+    unsigned n_snapshots; /* under way: no endpoint goes before they are done */
+    struct receive_batch *batch;
+    struct reply_limit reply_limit;
+    struct spsc evidence;
+    bool has_told; /* something for control is in a ring: tell it at the end of this turn */
+
+    struct tap *taps; /* control's list */
+
+    _Atomic uint64_t evidence_lost;
+    _Atomic uint64_t tap_missed;
+    _Atomic uint64_t links_broken;
+    _Atomic uint64_t replies_limited;
+    _Atomic uint64_t replies_refused;
+    _Atomic uint64_t chunks_resident;
+};
+
+/* Publishes what has been filed, wakes who sleeps, serves receivers, detaches who is broken. After
+ * each batch. */
+void worker_flush(struct worker *w);
+
+static inline void count(_Atomic uint64_t *counter)
+{
+    atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
+}
+
+#endif

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/* Memory that other processes can be given: sealed memfds. */
+#ifndef MSGD_DAEMON_DATA_MEMORY_H
+#define MSGD_DAEMON_DATA_MEMORY_H
+
+#include "daemon/base/error.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Zeroed: nothing. */
+struct shared_memory {
+    void *bytes;
+    size_t n_bytes;
+    int descriptor;      /* msgd's own, for reading and writing */
+    int read_descriptor; /* what another uid can only map for reading; 0: not made */
+};
+
+/*
+ * Makes n_bytes (a multiple of the page size) of sparse memory, sealed against shrinking and
+ * growing, and maps it. 0, -EMFILE, -ENFILE, -ENOMEM, -ENOSYS.
+ */
+int shared_memory_open(struct shared_memory *m, const char *name, size_t n_bytes) MUST_USE;
+/* Makes read_descriptor: opened for reading through /proc, so that no other uid can map it for
+ * writing. */
+int shared_memory_open_read(struct shared_memory *m) MUST_USE;
+void shared_memory_close(struct shared_memory *m);
+
+/* Gives the pages of a part back to the kernel; they read as zero afterwards. */
+void shared_memory_discard(uint8_t *bytes, size_t n_bytes);
+
+#endif

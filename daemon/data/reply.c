@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: MIT */
+/* Sending from an endpoint: answers and sends, their limits, and the ring in which consumers leave
+ * them. */
+#include "daemon/data/link.h"
+#include "daemon/data/socket.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define RECORDS_PER_TURN 256
+
+/* ---- Sending ---- */
+
+static struct endpoint_socket *socket_for(struct endpoint *e, const struct address *to)
+{
+    int family = to->family == ADDRESS_IPV4 ? AF_INET : AF_INET6;
+
+    for (unsigned i = 0; i < e->n_sockets; i++)
+        if (e->sockets[i].family == family)
+            return &e->sockets[i];
+    return NULL;
+}
+
+/* A control message that sets the source address (RFC 3542, section 6.2; ip(7), IP_PKTINFO). */
+static void set_source(struct msghdr *h, const struct address *from, uint32_t interface)
+{
+    struct cmsghdr *c = h->msg_control;
+
+    if (from->family == ADDRESS_IPV4) {
+        struct in_pktinfo info = {.ipi_ifindex = (int)interface};
+        memcpy(&info.ipi_spec_dst, from->ip + 12, 4);
+        c->cmsg_level = IPPROTO_IP;
+        c->cmsg_type = IP_PKTINFO;
+        c->cmsg_len = CMSG_LEN(sizeof(info));
+        memcpy(CMSG_DATA(c), &info, sizeof(info));
+        h->msg_controllen = CMSG_SPACE(sizeof(info));
+    } else {
+        struct in6_pktinfo info = {.ipi6_ifindex = interface};
+        memcpy(&info.ipi6_addr, from->ip, 16);
+        c->cmsg_level = IPPROTO_IPV6;
+        c->cmsg_type = IPV6_PKTINFO;
+        c->cmsg_len = CMSG_LEN(sizeof(info));
+        memcpy(CMSG_DATA(c), &info, sizeof(info));
+        h->msg_controllen = CMSG_SPACE(sizeof(info));
+    }
+}
+
+static int send_from(struct endpoint_socket *s, const struct address *from,
+                     const struct address *to, const struct iovec *payload)
+{
+    _Alignas(struct cmsghdr) uint8_t control[CMSG_SPACE(sizeof(struct in6_pktinfo))] = {0};
+    struct sockaddr_storage name;
+    struct iovec vector = *payload;
+    struct msghdr h = {
+        .msg_name = &name, .msg_iov = &vector, .msg_iovlen = 1, .msg_control = control};
+
+    h.msg_namelen = address_to_sockaddr(to, s->family, &name);
+    if (h.msg_namelen == 0)
+        return -EAFNOSUPPORT;
+    if (from != NULL && !address_is_any(from) && !address_is_multicast(from) &&
+        from->family == to->family)
+        set_source(&h, from, from->scope);
+    if (h.msg_controllen == 0)
+        h.msg_control = NULL;
+    if (sendmsg(s->descriptor, &h, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
+        return 0;
+    if (errno != EINVAL || h.msg_control == NULL)
+        return -errno;
+    /* What was asked was a broadcast address: the interface's own answers. */
+    h.msg_control = NULL;
+    h.msg_controllen = 0;
+    return sendmsg(s->descriptor, &h, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0 ? 0 : -errno;
+}
+
+/* Design: an answer goes to nobody who would answer it, and to no prefix too often. */
+static int check_reply(struct endpoint *e, const struct address *to)
+{
+    struct worker *w = e->worker;
+
+    if (to->port == 0 || address_is_broadcast(to) || address_is_multicast(to) || own_port_is(to)) {
+        count(&w->replies_refused);
+        return -EACCES;
+    }
+    if (!address_is_loopback(&e->settings.address) &&
+        !reply_limit_take(&w->reply_limit, to, w->options.replies_per_source, uv_hrtime())) {
+        count(&w->replies_limited);
+        return -EAGAIN;
+    }
+    return 0;
+}
+
+int endpoint_send(struct endpoint *e, const struct address *from, const struct address *to,
+                  bool is_reply, const void *bytes, size_t n_bytes)
+{
+    struct endpoint_socket *s = socket_for(e, to);
+    struct iovec payload = {.iov_base = (void *)(uintptr_t)bytes, .iov_len = n_bytes};
+
+    if (s == NULL)
+        return -EAFNOSUPPORT;
+    int rc = is_reply ? check_reply(e, to) : 0;
+    if (rc != 0)
+        return rc;
+    return send_from(s, from != NULL && from->family != ADDRESS_NONE ? from : NULL, to, &payload);
+}
+
+/* ---- What consumers leave in their outgoing ring ---- */
+
+static struct endpoint *endpoint_of_slot(const struct link *l, uint32_t slot)
+{
+    struct consumer *c = slot < l->lane.n_slots ? l->lane.slots[slot] : NULL;
+
+    return c != NULL ? ((struct attachment *)c->owner)->endpoint : NULL;
+}
+
+static void answer(struct link *l, uint64_t position, const void *bytes, uint32_t n_bytes)
+{
+    struct record *r = position >= l->lane.released ? chunk_log_find(&l->lane.log, position) : NULL;
+    struct endpoint *e = r != NULL ? endpoint_of_slot(l, r->slot) : NULL;
+
+    if (e == NULL || !chunk_log_answer(&l->lane.log, position)) {
+        count(&l->worker->replies_refused);
+        return;
+    }
+    struct address from, to;
+    record_to(r, &from);
+    record_from(r, &to);
+    (void)!endpoint_send(e, &from, &to, true, bytes, n_bytes); /* counted; UDP promises no more */
+}
+
+static void send_out(struct link *l, const struct outgoing_record *o, const void *bytes)
+{
+    struct endpoint *e = endpoint_of_slot(l, o->slot);
+    struct record r = {.from_port = o->port};
+    struct address to;
+
+    if (e == NULL)
+        return;
+    memcpy(r.from_ip, o->ip, sizeof(r.from_ip));
+    record_from(&r, &to);
+    to.scope = o->scope;
+    (void)!endpoint_send(e, NULL, &to, false, bytes, o->length);
+}
+
+/* Handles the record at `taken`. Its length in the ring, or 0: it cannot be. */
+static uint32_t read_one(struct link *l, struct ring_outgoing *ring, uint64_t left)
+{
+    uint8_t bytes[RING_MAX_PAYLOAD];
+    uint32_t offset = (uint32_t)(l->outgoing_taken % RING_OUTGOING_BYTES);
+    struct outgoing_record o;
+
+    memcpy(&o, ring->bytes + offset,
+           sizeof(o)); /* the consumer can change it while we look: look at the copy */
+    if (o.kind == OUTGOING_SKIP)
+        return o.length == RING_OUTGOING_BYTES - offset && o.length <= left ? o.length : 0;
+    if (o.length > RING_MAX_PAYLOAD)
+        return 0;
+    uint32_t n = (uint32_t)(sizeof(o) + o.length + 63) & ~UINT32_C(63);
+    if (n > left || n > RING_OUTGOING_BYTES - offset)
+        return 0;
+    memcpy(bytes, ring->bytes + offset + sizeof(o), o.length);
+    if (o.kind == OUTGOING_REPLY)
+        answer(l, o.position, bytes, o.length);
+    else if (o.kind == OUTGOING_SEND)
+        send_out(l, &o, bytes);
+    else
+        return 0;
+    return n;
+}
+
+/* False: what the consumer wrote cannot be. */
+static bool read_up_to(struct link *l, struct ring_outgoing *ring, uint64_t head)
+{
+    if (head < l->outgoing_taken || head - l->outgoing_taken > RING_OUTGOING_BYTES ||
+        head % 64 != 0)
+        return false;
+    for (int i = 0; i < RECORDS_PER_TURN && l->outgoing_taken < head; i++) {
+        uint32_t n = read_one(l, ring, head - l->outgoing_taken);
+        if (n == 0)
+            return false;
+        l->outgoing_taken += n;
+    }
+    atomic_store_explicit(&link_header(l)->outgoing_taken, l->outgoing_taken, memory_order_release);
+    return true;
+}
+
+void link_read_outgoing(struct link *l)
+{
+    struct ring_outgoing *ring = l->outgoing.bytes;
+    _Atomic uint32_t *wanted = &link_header(l)->doorbell_wanted;
+    uint64_t one = 1;
+
+    atomic_store_explicit(wanted, 0, memory_order_relaxed);
+    if (!read_up_to(l, ring, atomic_load_explicit(&ring->head, memory_order_acquire))) {
+        link_break(l, "its outgoing ring holds what cannot be");
+        return;
+    }
+    atomic_store_explicit(wanted, 1, memory_order_seq_cst);
+    atomic_thread_fence(memory_order_seq_cst);
+    /* More has come, or is left: others have their turn first. */
+    if (atomic_load_explicit(&ring->head, memory_order_acquire) != l->outgoing_taken)
+        (void)!write(l->doorbell, &one, sizeof(one));
+}

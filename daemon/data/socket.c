@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: MIT */
+/* Opening the UDP socket of an endpoint. */
+#include "daemon/data/socket.h"
+
+#include <errno.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <netinet/udp.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#ifndef UDP_GRO
+#define UDP_GRO 104
+#endif
+
+static int set(int fd, int level, int option, int value)
+{
+    return setsockopt(fd, level, option, &value, sizeof(value)) == 0 ? 0 : -errno;
+}
+
+/* ---- Multicast ---- */
+
+static int join_on(int fd, const struct address *group, uint32_t interface)
+{
+    int rc;
+
+    if (group->family == ADDRESS_IPV4) {
+        struct ip_mreqn request = {.imr_ifindex = (int)interface};
+        memcpy(&request.imr_multiaddr, group->ip + 12, 4);
+        rc = setsockopt(fd, IPPROTO_IP, IP_ADD_MEMBERSHIP, &request, sizeof(request));
+    } else {
+        struct ipv6_mreq request = {.ipv6mr_interface = interface};
+        memcpy(&request.ipv6mr_multiaddr, group->ip, 16);
+        rc = setsockopt(fd, IPPROTO_IPV6, IPV6_JOIN_GROUP, &request, sizeof(request));
+    }
+    return rc == 0 ? 0 : -errno;
+}
+
+/* Joins on the group's interface, else on every one that there is. 0 if at least one was joined. */
+static int join(int fd, const struct address *group)
+{
+    if (group->scope != 0)
+        return join_on(fd, group, group->scope);
+
+    struct if_nameindex *interfaces = if_nameindex();
+    int rc = interfaces == NULL ? -errno : -ENODEV;
+    bool is_joined = false;
+    for (struct if_nameindex *i = interfaces; i != NULL && i->if_index != 0; i++) {
+        int failed = join_on(fd, group, i->if_index);
+        if (failed == 0)
+            is_joined = true;
+        else
+            rc = failed;
+    }
+    if (interfaces != NULL)
+        if_freenameindex(interfaces);
+    return is_joined ? 0 : rc;
+}
+
+/* ---- Opening ---- */
+
+static int set_family_options(int fd, const struct address *a)
+{
+    bool is_specific = !address_is_any(a) && !address_is_multicast(a) && !address_is_broadcast(a);
+    int rc;
+
+    if (a->family == ADDRESS_IPV4) {
+        rc = set(fd, IPPROTO_IP, IP_PKTINFO, 1);
+        if (rc == 0 && is_specific)
+            rc = set(fd, IPPROTO_IP, IP_FREEBIND, 1);
+        if (rc == 0)
+            rc = set(fd, IPPROTO_IP, IP_MULTICAST_ALL, 0);
+        return rc;
+    }
+    rc = set(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+    if (rc == 0)
+        rc = set(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
+    if (rc == 0 && is_specific)
+        rc = set(fd, IPPROTO_IPV6, IPV6_FREEBIND, 1);
+    return rc;
+}
+
+/* The kernel doubles what is set; both directions are said in the unit of the setting. */
+static int set_receive_buffer(int fd, uint32_t bytes, uint32_t *granted)
+{
+    int value = 0;
+    socklen_t length = sizeof(value);
+
+    if (set(fd, SOL_SOCKET, SO_RCVBUFFORCE, (int)bytes) != 0 &&
+        set(fd, SOL_SOCKET, SO_RCVBUF, (int)bytes) != 0)
+        return -errno;
+    if (getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &value, &length) != 0)
+        return -errno;
+    *granted = (uint32_t)value / 2;
+    return 0;
+}
+
+static int set_options(int fd, const struct settings *s, const struct address *a, uint32_t *granted)
+{
+    int rc = set_family_options(fd, a);
+
+    if (rc == 0)
+        rc = set(fd, SOL_SOCKET, SO_TIMESTAMPNS, 1);
+    if (rc == 0)
+        rc = set(fd, SOL_SOCKET, SO_BROADCAST, 1);
+    if (rc == 0)
+        rc = set_receive_buffer(fd, s->receive_buffer_bytes, granted);
+    if (rc == 0 && s->gro)
+        (void)!set(fd, IPPROTO_UDP, UDP_GRO, 1); /* an old kernel does without */
+    return rc;
+}
+
+int udp_socket_open(const struct settings *s, const struct address *address, uint32_t *granted,
+                    const char **what)
+{
+    int family = address->family == ADDRESS_IPV4 ? AF_INET : AF_INET6;
+    struct sockaddr_storage name;
+    socklen_t length = address_to_sockaddr(address, family, &name);
+
+    *what = "socket";
+    int fd = socket(family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_UDP);
+    if (fd < 0)
+        return -errno;
+
+    *what = "setsockopt";
+    int rc = set_options(fd, s, address, granted);
+    if (rc == 0) {
+        *what = "bind";
+        rc = bind(fd, (struct sockaddr *)&name, length) == 0 ? 0 : -errno;
+    }
+    if (rc == 0 && address_is_multicast(address)) {
+        *what = "join the multicast group";
+        rc = join(fd, address);
+    }
+    if (rc == 0)
+        return fd;
+    close(fd);
+    return rc;
+}
+
+/* ---- Own ports ---- */
+
+/* Endpoints bound to each port; written by control, read by workers. */
+static _Atomic uint16_t own_ports[65536];
+
+void own_port_add(uint16_t port)
+{
+    atomic_fetch_add_explicit(&own_ports[port], 1, memory_order_relaxed);
+}
+
+void own_port_remove(uint16_t port)
+{
+    atomic_fetch_sub_explicit(&own_ports[port], 1, memory_order_relaxed);
+}
+
+/* Is it an address of this host? One that can be bound without IP_FREEBIND is. */
+static bool is_local(const struct address *a)
+{
+    int family = a->family == ADDRESS_IPV4 ? AF_INET : AF_INET6;
+    struct address anywhere = *a;
+    struct sockaddr_storage name;
+
+    if (address_is_loopback(a) || address_is_any(a))
+        return true;
+    anywhere.port = 0;
+    socklen_t length = address_to_sockaddr(&anywhere, family, &name);
+    int fd = socket(family, SOCK_DGRAM | SOCK_CLOEXEC, IPPROTO_UDP);
+    if (fd < 0)
+        return true; /* when in doubt, no loop */
+    bool is_bound = bind(fd, (struct sockaddr *)&name, length) == 0;
+    close(fd);
+    return is_bound;
+}
+
+bool own_port_is(const struct address *a)
+{
+    return atomic_load_explicit(&own_ports[a->port], memory_order_relaxed) > 0 && is_local(a);
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/* Opening the UDP socket of an endpoint. */
+#ifndef MSGD_DAEMON_DATA_SOCKET_H
+#define MSGD_DAEMON_DATA_SOCKET_H
+
+#include "daemon/base/error.h"
+#include "daemon/core/settings.h"
+
+#include <stdint.h>
+
+/*
+ * A bound, non-blocking, close-on-exec UDP socket for an address of one family, with packet info,
+ * receive time, GRO where set, and multicast groups joined. *granted: what getsockopt(SO_RCVBUF)
+ * gave, halved to the unit of the setting. A descriptor, or -errno and *what that failed.
+ */
+int udp_socket_open(const struct settings *s, const struct address *address, uint32_t *granted,
+                    const char **what) MUST_USE;
+
+/* Does this msgd have an endpoint at that address (any of its ports, on an address of this host)?
+ * Any thread. */
+bool own_port_is(const struct address *a);
+/* Counts the ports that are bound. Control thread. */
+void own_port_add(uint16_t port);
+void own_port_remove(uint16_t port);
+
+#endif

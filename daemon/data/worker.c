@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: MIT */
+/* The worker's thread and loop: commands in, completions out, tasks in between. */
+#include "daemon/data/evidence.h"
+#include "daemon/data/link.h"
+#include "daemon/data/loop.h"
+#include "daemon/data/receiver.h"
+#include "daemon/data/tap.h"
+#include "daemon/data/watch_table.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+/* Virtual size of the memory of mailboxes without an attached consumer; pages come with the
+ * messages. */
+#define PRIVATE_ARENA_CHUNKS (UINT32_C(1) << 16)
+
+/* ---- Commands and completions ---- */
+
+static void append(struct command ***last, struct command *c)
+{
+    c->next = NULL;
+    **last = c;
+    *last = &c->next;
+}
+
+static struct command *take_all(struct worker *w, struct command **first, struct command ***last)
+{
+    uv_mutex_lock(&w->lock);
+    struct command *all = *first;
+    *first = NULL;
+    *last = first;
+    uv_mutex_unlock(&w->lock);
+    return all;
+}
+
+void command_post(struct worker *w, struct command *c)
+{
+    uv_mutex_lock(&w->lock);
+    append(&w->last_command, c);
+    c->is_posted = c->done != NULL;
+    if (c->is_posted)
+        w->n_posted++;
+    uv_mutex_unlock(&w->lock);
+    uv_async_send(&w->wake);
+}
+
+void command_finish(struct worker *w, struct command *c)
+{
+    uv_mutex_lock(&w->lock);
+    append(&w->last_finished, c);
+    w->n_finished += c->is_posted;
+    uv_cond_signal(&w->has_finished);
+    uv_mutex_unlock(&w->lock);
+    uv_async_send(w->told);
+}
+
+static void on_wake(uv_async_t *handle)
+{
+    struct worker *w = CONTAINER_OF(handle, struct worker, wake);
+    struct command *c = take_all(w, &w->commands, &w->last_command);
+
+    while (c != NULL) {
+        struct command *next = c->next; /* run may give the command back */
+        c->run(w, c);
+        c = next;
+    }
+    worker_flush(w);
+}
+
+/* Control: what the worker has finished and what it tells. Evidence comes before what may free its
+ * endpoint. */
+static void hear(struct worker *w)
+{
+    struct command *c = take_all(w, &w->finished, &w->last_finished);
+
+    evidence_drain(w);
+    taps_tell(w);
+    while (c != NULL) {
+        struct command *next = c->next;
+        c->done(c);
+        c = next;
+    }
+}
+
+static void on_told(uv_async_t *handle)
+{
+    hear(handle->data);
+}
+
+/* ---- Tasks ---- */
+
+static void on_idle(uv_idle_t *idle)
+{
+    struct worker *w = CONTAINER_OF(idle, struct worker, idle);
+    struct task *t = w->tasks;
+
+    if (t == NULL) {
+        uv_idle_stop(idle);
+        return;
+    }
+    w->tasks = t->next;
+    if (w->tasks == NULL)
+        w->last_task = &w->tasks;
+    t->is_queued = false;
+    if (t->step(w, t))
+        task_queue(w, t);
+    worker_flush(w);
+}
+
+void task_queue(struct worker *w, struct task *t)
+{
+    if (t->is_queued)
+        return;
+    t->is_queued = true;
+    t->next = NULL;
+    *w->last_task = t;
+    w->last_task = &t->next;
+    uv_idle_start(&w->idle, on_idle);
+}
+
+/* ---- After a batch ---- */
+
+static void flush_lane(struct lane *lane)
+{
+    if (lane->log.header == NULL) {
+        receiver_serve(CONTAINER_OF(lane, struct receiver, lane));
+        return;
+    }
+    struct link *l = CONTAINER_OF(lane, struct link, lane);
+    if (lane->is_broken)
+        link_break(l, lane->why_broken);
+    else
+        link_publish(l);
+}
+
+void worker_flush(struct worker *w)
+{
+    while (w->dirty.first != NULL) {
+        struct lane *lane = w->dirty.first;
+        w->dirty.first = lane->next_dirty;
+        lane->is_dirty = false;
+        flush_lane(lane);
+    }
+    if (w->has_told) {
+        w->has_told = false;
+        uv_async_send(w->told);
+    }
+    atomic_store_explicit(&w->chunks_resident, arena_resident_chunks(&w->arena),
+                          memory_order_relaxed);
+}
+
+/* ---- Life ---- */
+
+static void run_thread(void *argument)
+{
+    struct worker *w = argument;
+
+    uv_run(&w->loop, UV_RUN_DEFAULT);
+}
+
+static int open_loop(struct worker *w)
+{
+    int rc = uv_loop_init(&w->loop);
+
+    if (rc != 0)
+        return rc;
+    w->is_loop_open = true;
+    rc = watch_table_grow(&w->loop, w->options.max_descriptor);
+    if (rc == 0)
+        rc = uv_idle_init(&w->loop, &w->idle);
+    if (rc == 0 && (rc = uv_async_init(&w->loop, &w->wake, on_wake)) == 0)
+        w->is_wake_open = true;
+    return rc;
+}
+
+static int open_memory(struct worker *w)
+{
+    uint64_t key;
+    int rc = shared_memory_open(&w->memory, "msgd-mailboxes",
+                                (size_t)PRIVATE_ARENA_CHUNKS * RING_CHUNK_BYTES);
+
+    if (rc == 0)
+        rc = arena_init(&w->arena, w->memory.bytes, PRIVATE_ARENA_CHUNKS, shared_memory_discard);
+    if (rc == 0)
+        rc = receive_batch_new(&w->batch);
+    if (rc == 0)
+        rc = spsc_init(&w->evidence, EVIDENCE_RING_BYTES);
+    if (rc == 0 && getrandom(&key, sizeof(key), 0) != sizeof(key))
+        rc = -EIO;
+    if (rc == 0)
+        rc = reply_limit_init(&w->reply_limit, key);
+    return rc;
+}
+
+static void close_told(uv_handle_t *handle)
+{
+    free(handle);
+}
+
+/* The thread is not running (any more). */
+static void worker_free(struct worker *w)
+{
+    if (w->is_wake_open)
+        uv_close((uv_handle_t *)&w->wake, NULL);
+    if (w->is_loop_open) {
+        uv_run(&w->loop, UV_RUN_DEFAULT);
+        uv_loop_close(&w->loop);
+    }
+    if (w->told != NULL)
+        uv_close((uv_handle_t *)w->told, close_told);
+    uv_cond_destroy(&w->has_finished);
+    uv_mutex_destroy(&w->lock);
+    reply_limit_deinit(&w->reply_limit);
+    spsc_deinit(&w->evidence);
+    receive_batch_free(w->batch);
+    arena_deinit(&w->arena);
+    shared_memory_close(&w->memory);
+    free(w);
+}
+
+static int open_told(struct worker *w)
+{
+    uv_async_t *told = malloc(sizeof(*told));
+
+    if (told == NULL)
+        return -ENOMEM;
+    int rc = uv_async_init(w->options.control_loop, told, on_told);
+    if (rc != 0) {
+        free(told);
+        return rc;
+    }
+    told->data = w;
+    w->told = told;
+    return 0;
+}
+
+int worker_start(struct worker **out, const struct worker_options *options)
+{
+    size_t bytes = (sizeof(struct worker) + 63) & ~(size_t)63;
+    struct worker *w = aligned_alloc(64, bytes);
+
+    *out = NULL;
+    if (w == NULL)
+        return -ENOMEM;
+    memset(w, 0, bytes);
+    w->options = *options;
+    w->last_command = &w->commands;
+    w->last_finished = &w->finished;
+    w->last_task = &w->tasks;
+    if (uv_mutex_init(&w->lock) != 0 || uv_cond_init(&w->has_finished) != 0)
+        abort(); /* these only fail where the C library is broken */
+
+    int rc = open_memory(w);
+    if (rc == 0)
+        rc = open_loop(w);
+    if (rc == 0)
+        rc = open_told(w);
+    if (rc == 0)
+        rc = uv_thread_create(&w->thread, run_thread, w);
+    if (rc != 0) {
+        worker_free(w);
+        return error_trace(rc, "start a worker");
+    }
+    *out = w;
+    return 0;
+}
+
+static void run_stop(struct worker *w, struct command *c)
+{
+    (void)c;
+    uv_close((uv_handle_t *)&w->idle, NULL);
+    uv_close((uv_handle_t *)&w->wake, NULL);
+    w->is_wake_open = false;
+}
+
+/* Hears the worker until everything that was posted has been finished. */
+static void settle(struct worker *w)
+{
+    for (;;) {
+        uv_mutex_lock(&w->lock);
+        while (w->finished == NULL && w->n_finished != w->n_posted)
+            uv_cond_wait(&w->has_finished, &w->lock);
+        bool is_settled = w->finished == NULL;
+        uv_mutex_unlock(&w->lock);
+        hear(w);
+        if (is_settled)
+            return;
+    }
+}
+
+struct worker *worker_stop(struct worker *w)
+{
+    struct command stop = {.run = run_stop};
+
+    if (w == NULL)
+        return NULL;
+    settle(w);
+    command_post(w, &stop);
+    uv_thread_join(&w->thread);
+    hear(w);
+    worker_free(w);
+    return NULL;
+}
+
+void worker_info(const struct worker *w, struct worker_info *out)
+{
+    *out = (struct worker_info){
+        .evidence_lost = atomic_load_explicit(&w->evidence_lost, memory_order_relaxed),
+        .tap_missed = atomic_load_explicit(&w->tap_missed, memory_order_relaxed),
+        .links_broken = atomic_load_explicit(&w->links_broken, memory_order_relaxed),
+        .replies_limited = atomic_load_explicit(&w->replies_limited, memory_order_relaxed),
+        .replies_refused = atomic_load_explicit(&w->replies_refused, memory_order_relaxed),
+        .bytes_resident =
+            (uint64_t)atomic_load_explicit(&w->chunks_resident, memory_order_relaxed) *
+            RING_CHUNK_BYTES,
+    };
+}
