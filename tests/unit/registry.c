@@ -1,0 +1,886 @@
+/* SPDX-License-Identifier: MIT */
+/* Names, addresses, ports, leases, conflicts and queues, with the time passed in. */
+#include "daemon/core/registry.h"
+
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define NOW   INT64_C(1000000)
+#define WALL  INT64_C(1790000000000000000)
+#define ALICE 1000
+#define BOB   1001
+
+static struct registry *r;
+
+static void open_registry(void)
+{
+    cr_assert_eq(registry_new(&r, (struct port_span){10000, 10009}, 42), 0);
+}
+
+static void close_registry(void)
+{
+    r = registry_free(r);
+}
+
+TestSuite(registry, .init = open_registry, .fini = close_registry);
+
+static struct address at(const char *ip, uint16_t port)
+{
+    struct address a;
+
+    cr_assert_eq(address_parse_ip(ip, &a), 0, "%s", ip);
+    a.port = port;
+    return a;
+}
+
+static struct settings wanted(const char *name, const char *ip, uint16_t port)
+{
+    struct settings s;
+
+    settings_init(&s);
+    snprintf(s.name, sizeof(s.name), "%s", name);
+    s.address = at(ip, port);
+    return s;
+}
+
+static struct entry *add(struct settings s, uid_t uid)
+{
+    struct entry *e;
+    struct owner owner = {.uid = uid, .pid = 77};
+
+    cr_assert_eq(registry_insert(r, &s, NULL, owner, WALL, &e), 0);
+    return e;
+}
+
+static struct entry *add_bound(const char *name, const char *ip, uint16_t port, uid_t uid)
+{
+    struct entry *e = add(wanted(name, ip, port), uid);
+    struct address a = e->address;
+
+    registry_bound(r, e, &a);
+    return e;
+}
+
+static struct entry *add_static(const char *name, const char *ip, uint16_t port)
+{
+    struct settings s = wanted(name, ip, port);
+    struct principals owners = {0};
+    struct address a = s.address;
+    struct entry *e;
+
+    s.lease_s = LEASE_FOREVER;
+    cr_assert_eq(registry_insert(r, &s, &owners, (struct owner){0}, WALL, &e), 0);
+    registry_bound(r, e, &a);
+    return e;
+}
+
+/* ---- Life ---- */
+
+Test(registry, finds_an_entry_by_its_name_until_it_is_removed)
+{
+    struct entry *e = add(wanted("a", "127.0.0.1", 7000), ALICE);
+
+    cr_assert_eq(registry_find(r, "a"), e);
+    cr_assert_null(registry_find(r, "b"));
+    cr_assert_eq(e->state, ENTRY_PENDING);
+    registry_remove(r, e);
+    cr_assert_null(registry_find(r, "a"));
+    cr_assert_eq(registry_count(r), 0);
+}
+
+Test(registry, walks_in_the_order_of_insertion)
+{
+    struct entry *first = add(wanted("z", "127.0.0.1", 1), ALICE);
+    struct entry *second = add(wanted("a", "127.0.0.1", 2), ALICE);
+    struct entry *third = add(wanted("m", "127.0.0.1", 3), ALICE);
+
+    registry_remove(r, second);
+    cr_assert_eq(registry_first(r), first);
+    cr_assert_eq(registry_next(r, first), third);
+    cr_assert_null(registry_next(r, third));
+}
+
+Test(registry, takes_names_of_63_bytes)
+{
+    char longest[NAME_BYTES_MAX + 1];
+
+    memset(longest, 'x', NAME_BYTES_MAX);
+    longest[NAME_BYTES_MAX] = '\0';
+    cr_assert_not_null(add(wanted(longest, "127.0.0.1", 1), ALICE));
+    cr_assert_not_null(registry_find(r, longest));
+    longest[NAME_BYTES_MAX - 1] = '\0';
+    cr_assert_null(registry_find(r, longest));
+}
+
+Test(registry, a_name_that_comes_again_has_a_larger_generation)
+{
+    struct entry *e = add_bound("a", "127.0.0.1", 1, ALICE);
+
+    cr_assert_eq(e->generation, 1);
+    registry_resume(r, e, e->owner, WALL);
+    registry_resume(r, e, e->owner, WALL);
+    cr_assert_eq(e->generation, 3);
+    registry_remove(r, e);
+    cr_assert_eq(add(wanted("a", "127.0.0.1", 1), ALICE)->generation, 4);
+}
+
+Test(registry, states_follow_binding_and_consumers)
+{
+    struct entry *e = add(wanted("a", "127.0.0.1", 7000), ALICE);
+    struct address a = e->address;
+
+    registry_bind_failed(r, e, -EADDRINUSE, NOW);
+    cr_assert_eq(e->state, ENTRY_PENDING);
+    cr_assert_eq(e->error, -EADDRINUSE);
+    registry_consumer_joined(r, e);
+    cr_assert_eq(e->state, ENTRY_PENDING);
+    registry_bound(r, e, &a);
+    cr_assert_eq(e->state, ENTRY_ATTACHED);
+    cr_assert_eq(e->error, 0);
+    registry_consumer_left(r, e, NOW, WALL);
+    cr_assert_eq(e->state, ENTRY_AWAY);
+    cr_assert_eq(e->away_since_ms, NOW);
+    cr_assert_eq(e->away_since_wall_ns, WALL);
+    cr_assert_str_eq(entry_state_key(e->state), "away");
+    registry_resume(r, e, e->owner, WALL + 1);
+    cr_assert_eq(e->state, ENTRY_HELD);
+    cr_assert_eq(e->since_wall_ns, WALL + 1);
+}
+
+Test(registry, an_entry_is_small)
+{
+    cr_assert_leq(sizeof(struct entry), 700);
+}
+
+Test(registry, ten_thousand_entries_on_one_port_and_on_one_address_are_found_at_once)
+{
+    char name[32], ip[32];
+
+    for (int i = 0; i < 10000; i++) {
+        struct claim claim = {.owner = {.uid = ALICE}};
+        struct settings s;
+        struct decision d;
+
+        snprintf(name, sizeof(name), "n%d", i);
+        snprintf(ip, sizeof(ip), "127.1.%d.%d", i / 250, 1 + i % 250);
+        s = wanted(name, i % 2 ? ip : "127.0.0.1", i % 2 ? 7000 : (uint16_t)(20000 + i));
+        claim.settings = &s;
+        registry_decide(r, &claim, &d);
+        cr_assert_eq(d.verdict, CLAIM_NEW);
+        add_bound(name, i % 2 ? ip : "127.0.0.1", s.address.port, ALICE);
+    }
+    cr_assert_eq(registry_count(r), 10000);
+    for (int i = 0; i < 10000; i++) {
+        snprintf(name, sizeof(name), "n%d", (i * 7919) % 10000);
+        cr_assert_not_null(registry_find(r, name));
+        registry_remove(r, registry_find(r, name));
+    }
+    cr_assert_eq(registry_count(r), 0);
+}
+
+/* ---- Overlaps ---- */
+
+static const struct overlap {
+    const char *name;
+    const char *held;
+    const char *asked;
+    bool overlaps;
+} overlaps[] = {
+    {"the same address", "127.0.0.1", "127.0.0.1", true},
+    {"two addresses", "127.0.0.1", "127.0.0.2", false},
+    {"the wildcard is held", "0.0.0.0", "127.0.0.1", true},
+    {"the wildcard is asked for", "127.0.0.1", "0.0.0.0", true},
+    {"the wildcard of the other family", "::", "127.0.0.1", false},
+    {"both wildcards", "0.0.0.0", "::", false},
+    {"IPv6 under its wildcard", "::", "::1", true},
+    {"the IPv6 wildcard over an address", "::1", "::", true},
+    {"both families are held", "*", "127.0.0.1", true},
+    {"both families are held, IPv6 asked", "*", "::1", true},
+    {"both families are asked for", "127.0.0.1", "*", true},
+    {"both families over IPv6", "::1", "*", true},
+    {"both families twice", "*", "*", true},
+    {"both families over a wildcard", "::", "*", true},
+    {"::ffff: is IPv4", "127.0.0.1", "::ffff:127.0.0.1", true},
+    {"the wildcard as ::ffff:", "::ffff:0.0.0.0", "192.0.2.1", true},
+    {"::ffff: is not under ::", "::", "::ffff:127.0.0.1", false},
+    {"a group under the wildcard", "0.0.0.0", "239.1.2.3", true},
+    {"the same link-local address, scope or not", "fe80::1%lo", "fe80::1", true},
+};
+
+Test(registry, a_wildcard_overlaps_its_family_and_the_star_both)
+{
+    for (size_t i = 0; i < sizeof(overlaps) / sizeof(overlaps[0]); i++) {
+        const struct overlap *o = &overlaps[i];
+        struct entry *e = add_bound("held", o->held, 7000, ALICE);
+        struct address same = at(o->asked, 7000), other = at(o->asked, 7001),
+                       none = at(o->asked, 0);
+
+        cr_expect_eq(registry_overlapping(r, &same, NULL), o->overlaps ? e : NULL, "%s", o->name);
+        cr_expect_null(registry_overlapping(r, &same, e), "%s", o->name);
+        cr_expect_null(registry_overlapping(r, &other, NULL), "%s", o->name);
+        cr_expect_null(registry_overlapping(r, &none, NULL), "%s", o->name);
+        registry_remove(r, e);
+        cr_expect_null(registry_overlapping(r, &same, NULL), "%s", o->name);
+    }
+}
+
+Test(registry, link_local_addresses_of_two_interfaces_do_not_overlap)
+{
+    struct address a = at("fe80::1", 7000), b = a;
+    struct entry *e = add(wanted("a", "fe80::1", 7000), ALICE);
+
+    a.scope = 1;
+    b.scope = 2;
+    registry_bound(r, e, &a);
+    cr_assert_null(registry_overlapping(r, &b, NULL));
+    cr_assert_eq(registry_overlapping(r, &a, NULL), e);
+}
+
+Test(registry, a_pending_entry_keeps_its_port_from_others)
+{
+    struct entry *e = add(wanted("a", "127.0.0.1", 7000), ALICE);
+    struct address a = at("0.0.0.0", 7000);
+
+    registry_bind_failed(r, e, -EADDRNOTAVAIL, NOW);
+    cr_assert_eq(registry_overlapping(r, &a, NULL), e);
+}
+
+Test(registry, a_move_frees_the_old_place)
+{
+    struct entry *e = add_bound("a", "127.0.0.1", 7000, ALICE);
+    struct address old = e->address, new = at("::1", 8000);
+
+    registry_bound(r, e, &new);
+    cr_assert_null(registry_overlapping(r, &old, NULL));
+    cr_assert_eq(registry_overlapping(r, &new, NULL), e);
+}
+
+/* ---- Ports ---- */
+
+Test(registry, gives_every_port_of_the_range_once_and_then_says_so)
+{
+    struct address a = at("127.0.0.1", 0);
+    struct port_walk walk = {0};
+    bool seen[10] = {false};
+
+    add_bound("taken", "0.0.0.0", 10003, ALICE);
+    for (int i = 0; i < 9; i++) {
+        uint16_t port = registry_port_candidate(r, &a, &walk);
+
+        cr_assert(port >= 10000 && port <= 10009 && port != 10003, "%u", port);
+        cr_assert_not(seen[port - 10000]);
+        seen[port - 10000] = true;
+    }
+    cr_assert_eq(registry_port_candidate(r, &a, &walk), 0);
+    cr_assert_eq(registry_port_candidate(r, &a, &walk), 0);
+}
+
+static const struct range {
+    const char *name;
+    struct port_span span;
+    uint32_t n;
+} ranges[] = {
+    {"ends at 65535", {65530, 65535}, 6},
+    {"is port 65535 alone", {65535, 65535}, 1},
+    {"is everything", {1, 65535}, 65535},
+    {"is everything and 0, which is no port", {0, 65535}, 65535},
+    {"one port", {1024, 1024}, 1},
+    {"nothing", {2, 1}, 0},
+};
+
+Test(registry, a_range_that_ends_at_65535_does_not_wrap_to_0)
+{
+    struct address a = at("*", 0);
+
+    for (size_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++) {
+        const struct range *range = &ranges[i];
+
+        registry_set_ports(r, range->span);
+        /* Twice, since the second walk starts where the first one ended. */
+        for (int round = 0; round < 2; round++) {
+            struct port_walk walk = {0};
+            uint32_t n = 0;
+            uint16_t port;
+
+            while ((port = registry_port_candidate(r, &a, &walk)) != 0) {
+                cr_assert(port >= range->span.first && port <= range->span.last, "%s: %u",
+                          range->name, port);
+                n++;
+            }
+            cr_expect_eq(n, range->n, "%s: %u in round %d", range->name, n, round);
+        }
+    }
+}
+
+Test(registry, walks_go_on_where_the_last_one_ended)
+{
+    struct address a = at("127.0.0.1", 0);
+    uint16_t ports[12];
+
+    for (int i = 0; i < 12; i++) {
+        struct port_walk walk = {0};
+
+        ports[i] = registry_port_candidate(r, &a, &walk);
+    }
+    cr_assert_eq(ports[0], 10000);
+    cr_assert_eq(ports[9], 10009);
+    cr_assert_eq(ports[10], 10000);
+}
+
+/* ---- Leases ---- */
+
+static const struct lease {
+    const char *name;
+    int64_t lease_s;
+    int64_t deadline_ms; /* after NOW */
+} leases[] = {
+    {"60 s", 60, 60000},
+    {"0 ends at once", 0, 0},
+    {"forever", LEASE_FOREVER, -1},
+    {"so long that it would overflow", INT64_MAX, -1},
+    {"the longest", 4294967295, 4294967295000},
+};
+
+Test(registry, a_lease_starts_when_the_last_consumer_has_gone)
+{
+    for (size_t i = 0; i < sizeof(leases) / sizeof(leases[0]); i++) {
+        const struct lease *l = &leases[i];
+        struct settings s = wanted("a", "127.0.0.1", 7000);
+        struct address a = s.address;
+        struct entry *e, *due;
+
+        s.lease_s = l->lease_s;
+        e = add(s, ALICE);
+        registry_bound(r, e, &a);
+        registry_consumer_joined(r, e);
+        registry_consumer_joined(r, e);
+        registry_consumer_left(r, e, NOW - 5, WALL);
+        cr_expect_eq(registry_next_deadline(r), NEVER_MS, "%s", l->name);
+        registry_consumer_left(r, e, NOW, WALL);
+        if (l->deadline_ms < 0) {
+            cr_expect_eq(registry_next_deadline(r), NEVER_MS, "%s", l->name);
+            cr_expect_eq(registry_due(r, NEVER_MS, &due), DUE_NOTHING, "%s", l->name);
+        } else {
+            cr_expect_eq(registry_next_deadline(r), NOW + l->deadline_ms, "%s", l->name);
+            cr_expect_eq(registry_due(r, NOW + l->deadline_ms - 1, &due), DUE_NOTHING, "%s",
+                         l->name);
+            cr_expect_null(due);
+            cr_expect_eq(registry_due(r, NOW + l->deadline_ms, &due), DUE_EXPIRED, "%s", l->name);
+            cr_expect_eq(due, e);
+            cr_expect_eq(registry_due(r, NEVER_MS, &due), DUE_NOTHING, "%s", l->name);
+        }
+        registry_remove(r, e);
+    }
+}
+
+Test(registry, a_consumer_that_returns_stops_the_lease)
+{
+    struct entry *e = add_bound("a", "127.0.0.1", 7000, ALICE), *due;
+
+    registry_consumer_joined(r, e);
+    registry_consumer_left(r, e, NOW, WALL);
+    registry_resume(r, e, e->owner, WALL);
+    registry_consumer_joined(r, e);
+    cr_assert_eq(registry_due(r, NOW + 3600000, &due), DUE_NOTHING);
+    cr_assert_eq(e->away_since_ms, 0);
+    cr_assert_eq(e->state, ENTRY_ATTACHED);
+}
+
+Test(registry, leases_end_in_order)
+{
+    struct entry *e[50], *due;
+    char name[16];
+
+    for (int i = 0; i < 50; i++) {
+        struct settings s;
+
+        snprintf(name, sizeof(name), "n%d", i);
+        s = wanted(name, "127.0.0.1", (uint16_t)(7000 + i));
+        s.lease_s = (i * 37) % 50;
+        e[i] = add(s, ALICE);
+        registry_consumer_joined(r, e[i]);
+    }
+    for (int i = 0; i < 50; i++)
+        registry_consumer_left(r, e[i], NOW, WALL);
+    for (int i = 0; i < 50; i++) {
+        cr_assert_eq(registry_next_deadline(r), NOW + i * 1000);
+        cr_assert_eq(registry_due(r, NOW + i * 1000, &due), DUE_EXPIRED);
+        cr_assert_eq(due->settings.lease_s, i);
+        registry_remove(r, due);
+    }
+}
+
+Test(registry, a_changed_lease_keeps_its_start)
+{
+    struct entry *e = add_bound("a", "127.0.0.1", 7000, ALICE);
+    struct settings s = wanted("a", "127.0.0.1", 7000);
+
+    registry_consumer_joined(r, e);
+    registry_consumer_left(r, e, NOW, WALL);
+    s.lease_s = 5;
+    registry_configure(r, e, &s);
+    cr_assert_eq(registry_next_deadline(r), NOW + 5000);
+    cr_assert_eq(e->state, ENTRY_AWAY);
+}
+
+Test(registry, a_static_endpoint_is_held_again_when_its_lease_has_ended)
+{
+    struct entry *e = add_static("a", "127.0.0.1", 7000), *due;
+    struct settings s = wanted("a", "127.0.0.1", 7000);
+
+    s.lease_s = 1;
+    registry_configure(r, e, &s);
+    cr_assert_eq(registry_next_deadline(r), NEVER_MS);
+    registry_consumer_joined(r, e);
+    registry_consumer_left(r, e, NOW, WALL);
+    cr_assert_eq(registry_due(r, NOW + 1000, &due), DUE_EXPIRED);
+    cr_assert_eq(e->state, ENTRY_HELD);
+    cr_assert_eq(registry_next_deadline(r), NEVER_MS);
+}
+
+Test(registry, an_endpoint_that_is_no_longer_static_gets_a_lease)
+{
+    struct entry *e = add_static("a", "127.0.0.1", 7000);
+    struct settings s = wanted("a", "127.0.0.1", 7000);
+
+    registry_configure(r, e, &s);
+    registry_set_static(r, e, NULL, ALICE, NOW);
+    cr_assert_not(e->is_static);
+    cr_assert_null(entry_owners(e));
+    cr_assert_eq(e->owner.uid, ALICE);
+    cr_assert_eq(e->state, ENTRY_AWAY);
+    cr_assert_eq(registry_next_deadline(r), NOW + 60000);
+}
+
+Test(registry, a_bind_is_tried_again_ever_later_up_to_half_a_minute)
+{
+    static const int64_t waits[] = {250, 500, 1000, 2000, 4000, 8000, 16000, 30000, 30000, 30000};
+    struct entry *e = add(wanted("a", "192.0.2.1", 7000), ALICE), *due;
+    struct address a = e->address;
+    int64_t now = NOW;
+
+    cr_assert_eq(registry_next_deadline(r), NEVER_MS);
+    for (size_t i = 0; i < sizeof(waits) / sizeof(waits[0]); i++) {
+        registry_bind_failed(r, e, -EADDRNOTAVAIL, now);
+        cr_assert_eq(registry_next_deadline(r), now + waits[i], "%zu", i);
+        cr_assert_eq(registry_due(r, now + waits[i] - 1, &due), DUE_NOTHING);
+        now += waits[i];
+        cr_assert_eq(registry_due(r, now, &due), DUE_RETRY);
+        cr_assert_eq(due, e);
+        cr_assert_eq(registry_due(r, now, &due), DUE_NOTHING);
+    }
+    registry_bound(r, e, &a);
+    registry_bind_failed(r, e, -ENODEV, now);
+    cr_assert_eq(registry_next_deadline(r), now + 250);
+}
+
+Test(registry, a_lease_that_ends_while_the_bind_is_tried_again_comes_first)
+{
+    struct entry *e = add(wanted("a", "192.0.2.1", 7000), ALICE), *due;
+
+    registry_bind_failed(r, e, -EADDRNOTAVAIL, NOW);
+    registry_consumer_joined(r, e);
+    registry_consumer_left(r, e, NOW - 60000, WALL);
+    cr_assert_eq(registry_due(r, NOW + 250, &due), DUE_EXPIRED);
+    cr_assert_eq(registry_due(r, NOW + 250, &due), DUE_RETRY);
+}
+
+/* ---- Queues ---- */
+
+Test(registry, waiters_are_served_in_the_order_in_which_they_came)
+{
+    struct entry *e = add(wanted("a", "127.0.0.1", 7000), ALICE);
+    int who[5];
+
+    for (int i = 0; i < 5; i++)
+        cr_assert_eq(registry_wait(e, &who[i]), 0);
+    cr_assert(registry_unwait(e, &who[2]));
+    cr_assert_not(registry_unwait(e, &who[2]));
+    cr_assert_eq(registry_waiter(e, 2), &who[3]);
+    cr_assert_eq(registry_pop_waiter(e), &who[0]);
+    cr_assert_eq(registry_wait(e, &who[0]), 0);
+    cr_assert_eq(registry_pop_waiter(e), &who[1]);
+    cr_assert_eq(registry_pop_waiter(e), &who[3]);
+    cr_assert_eq(registry_pop_waiter(e), &who[4]);
+    cr_assert_eq(registry_pop_waiter(e), &who[0]);
+    cr_assert_null(registry_pop_waiter(e));
+    cr_assert_null(registry_waiter(e, 0));
+}
+
+/* ---- Decisions ---- */
+
+enum { HOLDER_NONE, HOLDER_ATTACHED, HOLDER_AWAY, HOLDER_STATIC, HOLDER_STATIC_ATTACHED };
+
+#define GIVEN_NONE 0u
+#define GIVEN_PORT FIELD_BIT(PORT)
+
+static const struct decide_case {
+    const char *name;
+    int holder;
+    enum endpoint_mode mode; /* of the holder */
+    bool holder_refuses_replace;
+    uid_t uid; /* of the claimant; the holder is ALICE */
+    bool is_administrator;
+    bool may_own;
+    bool is_consumer;
+    enum conflict_rule on_conflict;
+    const char *ip;
+    uint16_t port;
+    uint32_t given;
+    enum claim_mailbox mailbox;
+    enum claim_verdict verdict;
+    bool must_move;
+} decide_cases[] = {
+    {.name = "a free name", .uid = BOB, .verdict = CLAIM_NEW},
+    {.name = "a free name, a free port",
+     .uid = BOB,
+     .port = 7001,
+     .given = GIVEN_PORT,
+     .verdict = CLAIM_NEW},
+    {.name = "away, same uid", .holder = HOLDER_AWAY, .uid = ALICE, .verdict = CLAIM_RESUME},
+    {.name = "away, same uid and port",
+     .holder = HOLDER_AWAY,
+     .uid = ALICE,
+     .port = 7000,
+     .given = GIVEN_PORT,
+     .verdict = CLAIM_RESUME},
+    {.name = "away, any port is its own",
+     .holder = HOLDER_AWAY,
+     .uid = ALICE,
+     .port = 0,
+     .given = GIVEN_PORT,
+     .verdict = CLAIM_RESUME},
+    {.name = "away, an address that was not given",
+     .holder = HOLDER_AWAY,
+     .uid = ALICE,
+     .ip = "0.0.0.0",
+     .verdict = CLAIM_RESUME},
+    {.name = "away, another port, mailbox not asked",
+     .holder = HOLDER_AWAY,
+     .uid = ALICE,
+     .port = 7001,
+     .given = GIVEN_PORT,
+     .verdict = CLAIM_ASK_MAILBOX,
+     .must_move = true},
+    {.name = "away, another port, mailbox empty",
+     .holder = HOLDER_AWAY,
+     .uid = ALICE,
+     .port = 7001,
+     .given = GIVEN_PORT,
+     .mailbox = MAILBOX_EMPTY,
+     .verdict = CLAIM_RESUME,
+     .must_move = true},
+    {.name = "away, another port, mailbox in use",
+     .holder = HOLDER_AWAY,
+     .uid = ALICE,
+     .port = 7001,
+     .given = GIVEN_PORT,
+     .mailbox = MAILBOX_IN_USE,
+     .verdict = CLAIM_NAME_TAKEN,
+     .must_move = true},
+    {.name = "away, another address, mailbox empty",
+     .holder = HOLDER_AWAY,
+     .uid = ALICE,
+     .ip = "0.0.0.0",
+     .given = FIELD_BIT(ADDRESS),
+     .mailbox = MAILBOX_EMPTY,
+     .verdict = CLAIM_RESUME,
+     .must_move = true},
+    {.name = "away, another uid", .holder = HOLDER_AWAY, .uid = BOB, .verdict = CLAIM_NAME_TAKEN},
+    {.name = "away, another uid waits",
+     .holder = HOLDER_AWAY,
+     .uid = BOB,
+     .on_conflict = CONFLICT_QUEUE,
+     .verdict = CLAIM_QUEUE},
+    {.name = "away, another uid may not replace",
+     .holder = HOLDER_AWAY,
+     .uid = BOB,
+     .on_conflict = CONFLICT_REPLACE,
+     .verdict = CLAIM_NAME_TAKEN},
+    {.name = "away, an administrator is another uid",
+     .holder = HOLDER_AWAY,
+     .uid = 0,
+     .is_administrator = true,
+     .may_own = true,
+     .verdict = CLAIM_NAME_TAKEN},
+    {.name = "away, an administrator may replace",
+     .holder = HOLDER_AWAY,
+     .uid = 0,
+     .is_administrator = true,
+     .may_own = true,
+     .on_conflict = CONFLICT_REPLACE,
+     .verdict = CLAIM_REPLACE},
+    {.name = "attached, same uid",
+     .holder = HOLDER_ATTACHED,
+     .uid = ALICE,
+     .verdict = CLAIM_NAME_TAKEN},
+    {.name = "attached, same uid waits",
+     .holder = HOLDER_ATTACHED,
+     .uid = ALICE,
+     .on_conflict = CONFLICT_QUEUE,
+     .verdict = CLAIM_QUEUE},
+    {.name = "attached, same uid replaces",
+     .holder = HOLDER_ATTACHED,
+     .uid = ALICE,
+     .on_conflict = CONFLICT_REPLACE,
+     .verdict = CLAIM_REPLACE},
+    {.name = "attached, the holder refuses to be replaced",
+     .holder = HOLDER_ATTACHED,
+     .holder_refuses_replace = true,
+     .uid = ALICE,
+     .on_conflict = CONFLICT_REPLACE,
+     .verdict = CLAIM_NAME_TAKEN},
+    {.name = "attached, the holder refuses an administrator too",
+     .holder = HOLDER_ATTACHED,
+     .holder_refuses_replace = true,
+     .uid = 0,
+     .is_administrator = true,
+     .on_conflict = CONFLICT_REPLACE,
+     .verdict = CLAIM_NAME_TAKEN},
+    {.name = "attached, another uid may not replace",
+     .holder = HOLDER_ATTACHED,
+     .uid = BOB,
+     .on_conflict = CONFLICT_REPLACE,
+     .verdict = CLAIM_NAME_TAKEN},
+    {.name = "attached, replaced and moved",
+     .holder = HOLDER_ATTACHED,
+     .uid = ALICE,
+     .on_conflict = CONFLICT_REPLACE,
+     .port = 7001,
+     .given = GIVEN_PORT,
+     .mailbox = MAILBOX_EMPTY,
+     .verdict = CLAIM_REPLACE,
+     .must_move = true},
+    {.name = "the connection that has it",
+     .holder = HOLDER_ATTACHED,
+     .uid = ALICE,
+     .is_consumer = true,
+     .verdict = CLAIM_IS_OWN},
+    {.name = "the connection that has it moves",
+     .holder = HOLDER_ATTACHED,
+     .uid = ALICE,
+     .is_consumer = true,
+     .port = 7001,
+     .given = GIVEN_PORT,
+     .mailbox = MAILBOX_EMPTY,
+     .verdict = CLAIM_IS_OWN,
+     .must_move = true},
+    {.name = "share, same uid",
+     .holder = HOLDER_ATTACHED,
+     .mode = MODE_SHARE,
+     .uid = ALICE,
+     .verdict = CLAIM_JOIN},
+    {.name = "copy, same uid",
+     .holder = HOLDER_ATTACHED,
+     .mode = MODE_COPY,
+     .uid = ALICE,
+     .verdict = CLAIM_JOIN},
+    {.name = "share, another uid",
+     .holder = HOLDER_ATTACHED,
+     .mode = MODE_SHARE,
+     .uid = BOB,
+     .verdict = CLAIM_NAME_TAKEN},
+    {.name = "share, but as exclusive",
+     .holder = HOLDER_ATTACHED,
+     .mode = MODE_SHARE,
+     .uid = ALICE,
+     .given = FIELD_BIT(MODE),
+     .verdict = CLAIM_NAME_TAKEN},
+    {.name = "share, but as exclusive, replaced",
+     .holder = HOLDER_ATTACHED,
+     .mode = MODE_SHARE,
+     .uid = ALICE,
+     .on_conflict = CONFLICT_REPLACE,
+     .given = FIELD_BIT(MODE),
+     .verdict = CLAIM_REPLACE},
+    {.name = "share, but on another port",
+     .holder = HOLDER_ATTACHED,
+     .mode = MODE_SHARE,
+     .uid = ALICE,
+     .port = 7001,
+     .given = GIVEN_PORT,
+     .mailbox = MAILBOX_EMPTY,
+     .verdict = CLAIM_NAME_TAKEN,
+     .must_move = true},
+    {.name = "static, not the claimant's",
+     .holder = HOLDER_STATIC,
+     .uid = BOB,
+     .verdict = CLAIM_NOT_OWNER},
+    {.name = "static, not the claimant's, who would wait",
+     .holder = HOLDER_STATIC,
+     .uid = BOB,
+     .on_conflict = CONFLICT_QUEUE,
+     .verdict = CLAIM_NOT_OWNER},
+    {.name = "static, the claimant's",
+     .holder = HOLDER_STATIC,
+     .uid = BOB,
+     .may_own = true,
+     .verdict = CLAIM_RESUME},
+    {.name = "static, with the configuration's port",
+     .holder = HOLDER_STATIC,
+     .uid = BOB,
+     .may_own = true,
+     .port = 7000,
+     .given = GIVEN_PORT,
+     .verdict = CLAIM_RESUME},
+    {.name = "static, with another port",
+     .holder = HOLDER_STATIC,
+     .uid = BOB,
+     .may_own = true,
+     .port = 7001,
+     .given = GIVEN_PORT,
+     .mailbox = MAILBOX_EMPTY,
+     .verdict = CLAIM_BAD_FIELD,
+     .must_move = true},
+    {.name = "static, with a lease of its own",
+     .holder = HOLDER_STATIC,
+     .uid = BOB,
+     .may_own = true,
+     .given = FIELD_BIT(LEASE) | FIELD_BIT(ON_CONFLICT),
+     .on_conflict = CONFLICT_QUEUE,
+     .verdict = CLAIM_RESUME},
+    {.name = "static, attached",
+     .holder = HOLDER_STATIC_ATTACHED,
+     .uid = BOB,
+     .may_own = true,
+     .verdict = CLAIM_NAME_TAKEN},
+    {.name = "static, attached, replaced",
+     .holder = HOLDER_STATIC_ATTACHED,
+     .uid = BOB,
+     .may_own = true,
+     .on_conflict = CONFLICT_REPLACE,
+     .verdict = CLAIM_REPLACE},
+    {.name = "static and shared",
+     .holder = HOLDER_STATIC_ATTACHED,
+     .mode = MODE_SHARE,
+     .uid = BOB,
+     .may_own = true,
+     .verdict = CLAIM_JOIN},
+};
+
+static void hold(const struct decide_case *c)
+{
+    struct entry *e;
+    struct settings s;
+
+    if (c->holder == HOLDER_NONE)
+        return;
+    e = c->holder >= HOLDER_STATIC ? add_static("a", "127.0.0.1", 7000)
+                                   : add_bound("a", "127.0.0.1", 7000, ALICE);
+    cr_assert_eq(settings_copy(&e->settings, &s), 0);
+    s.mode = c->mode;
+    s.may_replace = !c->holder_refuses_replace;
+    registry_configure(r, e, &s);
+    if (c->holder == HOLDER_STATIC)
+        return;
+    registry_consumer_joined(r, e);
+    if (c->holder == HOLDER_AWAY)
+        registry_consumer_left(r, e, NOW, WALL);
+}
+
+Test(registry, decides_every_conflict_as_the_protocol_says)
+{
+    for (size_t i = 0; i < sizeof(decide_cases) / sizeof(decide_cases[0]); i++) {
+        const struct decide_case *c = &decide_cases[i];
+        struct settings s = wanted("a", c->ip ? c->ip : "127.0.0.1", c->port);
+        struct claim claim = {.settings = &s,
+                              .given = c->given,
+                              .owner = {.uid = c->uid},
+                              .is_administrator = c->is_administrator,
+                              .may_own = c->may_own || c->uid == ALICE,
+                              .is_consumer = c->is_consumer,
+                              .mailbox = c->mailbox};
+        struct decision d;
+
+        hold(c);
+        s.on_conflict = c->on_conflict;
+        registry_decide(r, &claim, &d);
+        cr_expect_eq(d.verdict, c->verdict, "%s: %d", c->name, (int)d.verdict);
+        cr_expect_eq(d.must_move, c->must_move, "%s", c->name);
+        cr_expect_eq(d.entry, registry_find(r, "a"), "%s", c->name);
+        if (c->port != 0)
+            cr_expect_eq(d.address.port, c->port, "%s", c->name);
+        if (registry_find(r, "a"))
+            registry_remove(r, registry_find(r, "a"));
+    }
+}
+
+Test(registry, refuses_a_port_that_another_own_endpoint_has)
+{
+    struct entry *other = add_bound("other", "0.0.0.0", 7000, BOB);
+    struct settings s = wanted("a", "127.0.0.1", 7000);
+    struct claim claim = {.settings = &s, .given = FIELDS_ALL, .owner = {.uid = ALICE}};
+    struct decision d;
+
+    registry_decide(r, &claim, &d);
+    cr_assert_eq(d.verdict, CLAIM_PORT_TAKEN);
+    cr_assert_eq(d.entry, other);
+
+    add_bound("a", "127.0.0.1", 7001, ALICE);
+    claim.mailbox = MAILBOX_EMPTY;
+    registry_decide(r, &claim, &d);
+    cr_assert_eq(d.verdict, CLAIM_PORT_TAKEN);
+    cr_assert_eq(d.entry, other);
+}
+
+Test(registry, moves_over_its_own_place)
+{
+    struct entry *e = add_bound("a", "127.0.0.1", 7000, ALICE);
+    struct settings s = wanted("a", "*", 0);
+    struct claim claim = {.settings = &s,
+                          .given = FIELD_BIT(ADDRESS),
+                          .owner = {.uid = ALICE},
+                          .mailbox = MAILBOX_EMPTY};
+    struct decision d;
+
+    registry_decide(r, &claim, &d);
+    cr_assert_eq(d.verdict, CLAIM_RESUME);
+    cr_assert_eq(d.entry, e);
+    cr_assert_eq(d.address.family, ADDRESS_BOTH);
+    cr_assert_eq(d.address.port, 7000);
+}
+
+Test(registry, only_given_fields_that_differ_are_changes)
+{
+    struct settings s = wanted("a", "127.0.0.1", 0);
+    struct claim claim = {.settings = &s, .owner = {.uid = ALICE}};
+    struct decision d;
+
+    add_bound("a", "127.0.0.1", 7000, ALICE);
+    s.when_full = WHEN_FULL_DROP_OLD;
+    s.lease_s = 5;
+    claim.given = FIELD_BIT(LEASE) | FIELD_BIT(GRO);
+    registry_decide(r, &claim, &d);
+    cr_assert_eq(d.verdict, CLAIM_RESUME);
+    cr_assert_eq(d.changes, FIELD_BIT(LEASE));
+}
+
+Test(registry, a_mailbox_that_no_longer_holds_a_message_is_a_bad_field)
+{
+    struct settings s = wanted("a", "127.0.0.1", 0);
+    struct claim claim = {.settings = &s, .owner = {.uid = ALICE}};
+    struct decision d;
+
+    add_bound("a", "127.0.0.1", 7000, ALICE);
+    s.mailbox_bytes = 200;
+    s.max_message_bytes = 100;
+    claim.given = FIELD_BIT(MAILBOX_BYTES) | FIELD_BIT(MAX_MESSAGE_BYTES);
+    registry_decide(r, &claim, &d);
+    cr_assert_eq(d.verdict, CLAIM_RESUME);
+    claim.given = FIELD_BIT(MAILBOX_BYTES);
+    registry_decide(r, &claim, &d);
+    cr_assert_eq(d.verdict, CLAIM_BAD_FIELD);
+    cr_assert_eq(d.field, FIELD_MAILBOX_BYTES);
+}
+
+Test(registry, a_static_endpoint_keeps_its_uid_when_it_is_resumed)
+{
+    struct entry *e = add_static("a", "127.0.0.1", 7000);
+
+    registry_resume(r, e, (struct owner){.uid = BOB, .pid = 5}, WALL);
+    cr_assert_eq(e->owner.uid, 0);
+    cr_assert_eq(e->owner.pid, 5);
+    cr_assert_eq(e->generation, 2);
+}
