@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: MIT */
+/* Mailboxes and lanes under random operations, with the real reader of proto/ring.h as consumer. */
+#include "daemon/core/mailbox.h"
+
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define N_CHUNKS      64
+#define MAX_CONSUMERS 4
+
+static uint64_t state;
+
+static uint32_t random_below(uint32_t n)
+{
+    state ^= state << 13;
+    state ^= state >> 7;
+    state ^= state << 17;
+    return (uint32_t)((state >> 20) % n);
+}
+
+/* A consumer process: an arena, a page, a reader, and what it has in hand. */
+struct process {
+    struct ring_header *header;
+    struct ring_page *page;
+    struct arena arena;
+    struct lane lane;
+    struct consumer consumer;
+    struct ring_reader reader;
+    bool is_there;
+    uint64_t last_seq;
+    uint64_t end; /* of what it has read */
+};
+
+struct world {
+    struct settings settings;
+    struct ledger ledger;
+    struct account account;
+    struct mailbox mailbox;
+    struct arena private;
+    uint8_t *private_chunks;
+    struct dirty_lanes dirty;
+    struct process processes[MAX_CONSUMERS];
+    uint8_t *delivered; /* by seq: times read */
+    uint64_t n_put;
+};
+
+static void world_open(struct world *w, enum endpoint_mode mode, enum when_full when_full, uint64_t bytes)
+{
+    memset(w, 0, sizeof(*w));
+    settings_init(&w->settings);
+    w->settings.mode = mode;
+    w->settings.when_full = when_full;
+    w->settings.mailbox_bytes = bytes;
+    w->account.limit = UINT64_C(1) << 30;
+    w->private_chunks = aligned_alloc(64, (size_t)N_CHUNKS * RING_CHUNK_BYTES);
+    w->delivered = calloc(1 << 20, 1);
+    cr_assert_eq(arena_init(&w->private, w->private_chunks, N_CHUNKS, NULL), 0);
+    struct mailbox_options options = {
+        .settings = &w->settings, .account = &w->account, .ledger = &w->ledger};
+    cr_assert_eq(mailbox_init(&w->mailbox, &options), 0);
+    mailbox_settle(&w->mailbox, &w->private);
+    uint64_t n = copies_slots(bytes / RING_RECORD_ALIGN * MAX_CONSUMERS);
+    struct copy_entry *former = copies_grow(&w->mailbox.copies, calloc(n, sizeof(*former)), n);
+    cr_assert_null(former);
+}
+
+static void process_join(struct world *w, struct process *p)
+{
+    size_t bytes = ((sizeof(struct ring_header) + 4095) & ~(size_t)4095) + (size_t)N_CHUNKS * RING_CHUNK_BYTES;
+
+    memset(p, 0, sizeof(*p));
+    p->header = aligned_alloc(64, bytes);
+    p->page = aligned_alloc(64, RING_PAGE_BYTES);
+    memset(p->header, 0, sizeof(*p->header));
+    memset(p->page, 0, RING_PAGE_BYTES);
+    p->header->magic = RING_MAGIC;
+    p->header->version = RING_VERSION;
+    p->header->chunk_bytes = RING_CHUNK_BYTES;
+    p->header->table_entries = RING_TABLE_ENTRIES;
+    p->header->arena_bytes = bytes;
+    p->header->chunks_offset = (uint32_t)(bytes - (size_t)N_CHUNKS * RING_CHUNK_BYTES);
+    p->header->n_chunks = N_CHUNKS;
+    p->header->outgoing_bytes = RING_OUTGOING_BYTES;
+    cr_assert_eq(arena_init(&p->arena, (uint8_t *)p->header + p->header->chunks_offset, N_CHUNKS, NULL), 0);
+    cr_assert_eq(chunk_log_init(&p->lane.log, &p->arena, p->header, 0), 0);
+    p->lane.page = p->page;
+    p->lane.dirty = &w->dirty;
+    cr_assert_null(lane_grow_slots(&p->lane, calloc(1, sizeof(struct consumer *)), 1));
+    mailbox_join(&w->mailbox, &p->consumer, &p->lane, 0);
+    cr_assert_eq(ring_reader_init(&p->reader, p->header, bytes, p->page), 0);
+    p->is_there = true;
+}
+
+static void flush(struct world *w)
+{
+    while (w->dirty.first != NULL) {
+        struct lane *lane = w->dirty.first;
+        w->dirty.first = lane->next_dirty;
+        lane->is_dirty = false;
+        cr_assert(!lane->is_broken, "%s", lane->why_broken);
+        lane_publish(lane);
+    }
+}
+
+static void process_leave(struct world *w, struct process *p)
+{
+    struct departure departure;
+
+    lane_abandon(&p->lane);
+    cr_assert(!p->lane.is_broken, "%s", p->lane.why_broken);
+    mailbox_begin_leave(&w->mailbox, &p->consumer);
+    departure_begin(&departure, &p->lane, NULL, MESSAGE_KEPT);
+    while (departure_step(&departure, 4096))
+        if (random_below(2) == 0 && w->mailbox.last_seq < (1 << 20) - 1) {
+            /* Messages that come in the middle of it queue behind. */
+            struct record meta = {0};
+            w->ledger.received++;
+            int outcome = mailbox_put(&w->mailbox, &meta, "[1]", 3);
+            if (outcome != MESSAGE_KEPT)
+                w->ledger.dropped[outcome]++;
+        }
+    mailbox_end_leave(&w->mailbox, &p->consumer);
+    flush(w);
+    chunk_log_deinit(&p->lane.log);
+    arena_deinit(&p->arena);
+    free(p->lane.slots);
+    free(p->header);
+    free(p->page);
+    p->is_there = false;
+}
+
+static void put(struct world *w)
+{
+    uint8_t bytes[RING_MAX_PAYLOAD];
+    uint32_t n = random_below(50) == 0 ? random_below(RING_MAX_PAYLOAD + 1) : 8 + random_below(300);
+    uint64_t mark = w->mailbox.last_seq + 1;
+    struct record meta = {.time_ns = 42};
+
+    if (mark >= 1 << 20)
+        return;
+    memset(bytes, (int)(mark & 0xff), n);
+    w->ledger.received++;
+    int outcome = mailbox_put(&w->mailbox, &meta, bytes, n);
+    if (outcome != MESSAGE_KEPT)
+        w->ledger.dropped[outcome]++;
+}
+
+static void process_read(struct world *w, struct process *p, bool is_ordered)
+{
+    uint64_t position, end;
+    const struct record *r;
+
+    if (ring_claim(&p->reader, 1 + random_below(20)) != 1)
+        return;
+    while ((r = ring_next(&p->reader, &position, &end)) != NULL) {
+        uint32_t n = record_length_of(r->word);
+        const uint8_t *payload = (const uint8_t *)(r + 1);
+        cr_assert_gt(r->seq, 0);
+        if (is_ordered)
+            cr_assert_gt(r->seq, p->last_seq);
+        p->last_seq = r->seq;
+        if (n > 3)
+            for (uint32_t i = 0; i < n; i += 61)
+                cr_assert_eq(payload[i], (uint8_t)r->seq, "torn message %lu", r->seq);
+        if (record_kind_of(r->word) == RECORD_MESSAGE && w->mailbox.mode != MODE_COPY)
+            cr_assert_eq(w->delivered[r->seq], 0, "%lu came twice unmarked", r->seq);
+        w->delivered[r->seq] = 1;
+        p->end = end;
+    }
+}
+
+static void check_law(struct world *w)
+{
+    uint64_t held = 0;
+
+    cr_assert(ledger_holds(&w->ledger));
+    for (struct consumer *c = w->mailbox.consumers; c != NULL; c = c->next)
+        held += c->queued;
+    held += w->mailbox.older.log.n_live + w->mailbox.backlog.log.n_live;
+    if (w->mailbox.mode != MODE_COPY)
+        cr_assert_eq(held, w->ledger.queued, "%lu held, %lu queued", held, w->ledger.queued);
+    else
+        cr_assert_geq(held, w->ledger.queued);
+    cr_assert_eq(w->mailbox.used, w->account.used);
+}
+
+static void drain_everything(struct world *w, bool is_ordered)
+{
+    struct process *p = &w->processes[0];
+
+    if (!p->is_there)
+        process_join(w, p);
+    for (int i = 0; i < 100000 && w->ledger.queued > 0; i++) {
+        mailbox_move(&w->mailbox, 100000);
+        flush(w);
+        for (int k = 0; k < MAX_CONSUMERS; k++) {
+            struct process *each = &w->processes[k];
+            if (!each->is_there)
+                continue;
+            process_read(w, each, is_ordered);
+            ring_release(&each->reader, each->end);
+            cr_assert_eq(lane_collect(&each->lane), 0, "%s", each->lane.why_broken);
+        }
+    }
+    cr_assert_eq(w->ledger.queued, 0);
+    cr_assert_eq(w->mailbox.used, 0);
+    cr_assert_eq(w->account.used, 0);
+}
+
+static void world_close(struct world *w)
+{
+    for (int i = 0; i < MAX_CONSUMERS; i++)
+        if (w->processes[i].is_there)
+            process_leave(w, &w->processes[i]);
+    mailbox_discard(&w->mailbox, DROP_RELEASED);
+    check_law(w);
+    cr_assert_eq(w->ledger.queued, 0);
+    mailbox_deinit(&w->mailbox);
+    cr_assert_eq(w->private.n_free, w->private.n_touched, "a chunk was lost");
+    arena_deinit(&w->private);
+    settings_deinit(&w->settings);
+    free(w->private_chunks);
+    free(w->delivered);
+}
+
+struct story {
+    const char *name;
+    enum endpoint_mode mode;
+    enum when_full when_full;
+    uint64_t bytes;
+    int n_consumers;
+};
+
+static void run_story(const struct story *s, uint64_t seed)
+{
+    struct world *w = calloc(1, sizeof(*w));
+    bool is_ordered = s->mode != MODE_SHARE;
+
+    state = seed;
+    world_open(w, s->mode, s->when_full, s->bytes);
+    for (int i = 0; i < 20000; i++) {
+        struct process *p = &w->processes[random_below((uint32_t)s->n_consumers)];
+        switch (random_below(40)) {
+        case 0:
+            if (random_below(20) != 0)
+                break;
+            if (p->is_there)
+                process_leave(w, p);
+            else
+                process_join(w, p);
+            break;
+        case 1:
+            mailbox_move(&w->mailbox, 10000);
+            break;
+        case 2 ... 9:
+            if (p->is_there)
+                process_read(w, p, is_ordered);
+            break;
+        case 10 ... 13:
+            if (p->is_there && p->end > 0) {
+                ring_release(&p->reader, p->end);
+                cr_assert_eq(lane_collect(&p->lane), 0, "%s", p->lane.why_broken);
+            }
+            break;
+        default:
+            put(w);
+        }
+        flush(w);
+        check_law(w);
+    }
+    drain_everything(w, is_ordered);
+    world_close(w);
+    free(w);
+}
+
+Test(mailbox, keeps_its_law_under_random_operations)
+{
+    static const struct story stories[] = {
+        {"exclusive, drop-new", MODE_EXCLUSIVE, WHEN_FULL_DROP_NEW, 1 << 20, 1},
+        {"exclusive, drop-old", MODE_EXCLUSIVE, WHEN_FULL_DROP_OLD, 1 << 18, 1},
+        {"exclusive, tiny", MODE_EXCLUSIVE, WHEN_FULL_DROP_OLD, 70000, 1},
+        {"share, drop-new", MODE_SHARE, WHEN_FULL_DROP_NEW, 1 << 19, 4},
+        {"share, drop-old", MODE_SHARE, WHEN_FULL_DROP_OLD, 1 << 18, 3},
+        {"copy, drop-new", MODE_COPY, WHEN_FULL_DROP_NEW, 1 << 18, 4},
+        {"copy, drop-old", MODE_COPY, WHEN_FULL_DROP_OLD, 1 << 18, 3},
+    };
+
+    for (size_t i = 0; i < sizeof(stories) / sizeof(stories[0]); i++)
+        for (uint64_t seed = 1; seed <= 10; seed++)
+            run_story(&stories[i], seed * 0x9e3779b97f4a7c15u);
+}
