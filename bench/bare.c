@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What msgd is measured against: a program that binds the port itself and reads with recvmmsg.
+ *
+ *     bare [--count N] [--progress FILE] [--gro]
+ *
+ * Prints "port P" on stderr once it is bound, and one JSON object when N messages have come. Counts
+ * what has arrived in FILE after each read, as tests/support/drain.c does.
+ */
+#include "tests/support/progress.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <getopt.h>
+#include <netinet/in.h>
+#include <netinet/udp.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#define BATCH         64
+#define MESSAGE_BYTES 2048
+#define MERGED_BYTES  65536
+#define BUFFER_BYTES  (4 * 1024 * 1024)
+
+struct bare {
+    int fd;
+    bool is_gro;
+    uint64_t count;
+    uint64_t received;
+    uint64_t bytes;
+    struct progress *progress;
+    struct mmsghdr headers[BATCH];
+    struct iovec parts[BATCH];
+    char control[BATCH][CMSG_SPACE(sizeof(int))];
+};
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static void fail(const char *what)
+{
+    perror(what);
+    exit(71);
+}
+
+static void bind_socket(struct bare *b)
+{
+    struct sockaddr_in here = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t length = sizeof here;
+    int one = 1, size = BUFFER_BYTES;
+    b->fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (b->fd < 0 || bind(b->fd, (struct sockaddr *)&here, sizeof here) < 0 ||
+        getsockname(b->fd, (struct sockaddr *)&here, &length) < 0 ||
+        setsockopt(b->fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size) < 0)
+        fail("bind");
+    if (b->is_gro && setsockopt(b->fd, IPPROTO_UDP, UDP_GRO, &one, sizeof one) < 0)
+        fail("UDP_GRO");
+    fprintf(stderr, "port %u\n", ntohs(here.sin_port));
+    fflush(stderr);
+}
+
+static void prepare(struct bare *b, uint8_t *buffers, size_t each)
+{
+    for (int i = 0; i < BATCH; i++) {
+        b->parts[i] = (struct iovec){buffers + (size_t)i * each, each};
+        b->headers[i].msg_hdr = (struct msghdr){.msg_iov = &b->parts[i],
+                                                .msg_iovlen = 1,
+                                                .msg_control = b->control[i],
+                                                .msg_controllen = sizeof b->control[i]};
+    }
+}
+
+/* How many datagrams one read holds: the kernel merges those of one size (UDP_GRO). */
+static uint64_t n_merged(const struct mmsghdr *m)
+{
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(&m->msg_hdr); c != NULL;
+         c = CMSG_NXTHDR((struct msghdr *)&m->msg_hdr, c)) {
+        if (c->cmsg_level != IPPROTO_UDP || c->cmsg_type != UDP_GRO)
+            continue;
+        int size;
+        memcpy(&size, CMSG_DATA(c), sizeof size);
+        return (m->msg_len + (unsigned)size - 1) / (unsigned)size;
+    }
+    return 1;
+}
+
+static void receive(struct bare *b)
+{
+    int n = recvmmsg(b->fd, b->headers, BATCH, MSG_WAITFORONE, NULL);
+    if (n < 0 && errno != EINTR)
+        fail("recvmmsg");
+    for (int i = 0; i < n; i++) {
+        b->received += n_merged(&b->headers[i]);
+        b->bytes += b->headers[i].msg_len;
+        b->headers[i].msg_hdr.msg_controllen = sizeof b->control[i];
+    }
+    if (b->progress != NULL)
+        atomic_store_explicit(&b->progress->arrived, b->received, memory_order_release);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct option options[] = {{"count", 1, NULL, 'c'},
+                                            {"progress", 1, NULL, 'p'},
+                                            {"gro", 0, NULL, 'g'},
+                                            {NULL, 0, NULL, 0}};
+    static struct bare b = {.count = 1000};
+    int option;
+    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        if (option == 'c')
+            b.count = strtoull(optarg, NULL, 10);
+        else if (option == 'p')
+            b.progress = progress_map(optarg);
+        else if (option == 'g')
+            b.is_gro = true;
+        else
+            return 64;
+    }
+    size_t each = b.is_gro ? MERGED_BYTES : MESSAGE_BYTES;
+    uint8_t *buffers = malloc(BATCH * each);
+    if (buffers == NULL)
+        fail("malloc");
+    bind_socket(&b);
+    prepare(&b, buffers, each);
+    receive(&b);
+    double start = now();
+    while (b.received < b.count)
+        receive(&b);
+    printf("{\"received\": %llu, \"bytes\": %llu, \"seconds\": %.6f}\n",
+           (unsigned long long)b.received, (unsigned long long)b.bytes, now() - start);
+    free(buffers);
+    close(b.fd);
+    return 0;
+}
