@@ -78,10 +78,10 @@ static void prepare(struct bare *b, uint8_t *buffers, size_t each)
 }
 
 /* How many datagrams one read holds: the kernel merges those of one size (UDP_GRO). */
-static uint64_t n_merged(const struct mmsghdr *m)
+static uint64_t n_merged(struct mmsghdr *m)
 {
     for (struct cmsghdr *c = CMSG_FIRSTHDR(&m->msg_hdr); c != NULL;
-         c = CMSG_NXTHDR((struct msghdr *)&m->msg_hdr, c)) {
+         c = CMSG_NXTHDR(&m->msg_hdr, c)) {
         if (c->cmsg_level != IPPROTO_UDP || c->cmsg_type != UDP_GRO)
             continue;
         int size;
