@@ -12,8 +12,9 @@ def functions(lines):
     """(name, first line, lines) of each function: its braces stand alone in the first column."""
     name, begin = "?", None
     for number, line in enumerate(lines, 1):
-        if re.match(r"[A-Za-z_].*\(", line):
-            name = re.findall(r"(\w+)\s*\(", line)[0]
+        found = re.match(r"[A-Za-z_]", line) and re.search(r"(\w+)\s*\(", line)
+        if found:
+            name = found[1]
         if line == "{":
             begin = number
         elif line.startswith("}") and begin:
