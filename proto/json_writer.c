@@ -13,6 +13,13 @@
 
 #define FIRST_CAPACITY 256
 
+/* What stands for bytes that are no UTF-8: U+FFFD. */
+#define REPLACEMENT "\xef\xbf\xbd"
+
+/* Strings are written in pieces of so many bytes, each of which becomes at most \u00xx. */
+#define STRING_PIECE 512
+#define MAX_GROWTH   6
+
 void json_writer_init(struct json_writer *w)
 {
     *w = (struct json_writer){0};
@@ -65,51 +72,60 @@ void json_put_raw_bytes(struct json_writer *w, const void *bytes, size_t n)
     w->length += n;
 }
 
-/* Bytes at the start that need neither an escape nor a check. */
-static size_t plain_run(const uint8_t *bytes, size_t n)
+static char *put_escaped(char *out, uint8_t c)
 {
-    size_t i = 0;
+    static const char SHORT[32] = {
+        ['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f', ['\r'] = 'r'};
+    static const char HEX[] = "0123456789abcdef";
 
-    while (i < n && bytes[i] >= 0x20 && bytes[i] < 0x80 && bytes[i] != '"' && bytes[i] != '\\')
-        i++;
-    return i;
+    *out++ = '\\';
+    if (c >= 0x20) {
+        *out++ = (char)c;
+    } else if (SHORT[c] != 0) {
+        *out++ = SHORT[c];
+    } else {
+        memcpy(out, "u00", 3);
+        out[3] = HEX[c >> 4];
+        out[4] = HEX[c & 15];
+        out += 5;
+    }
+    return out;
 }
 
-static void put_escaped(struct json_writer *w, uint8_t c)
+/* The character at bytes, of which n are left, to *out. Returns how many bytes it was. */
+static size_t put_character(const uint8_t *bytes, size_t n, char **out)
 {
-    static const char SHORT[] = "\"\"\\\\\bb\ff\nn\rr\tt";
-    char text[8];
-    int n = 0;
+    uint8_t c = bytes[0];
+    size_t length;
 
-    for (size_t i = 0; i < sizeof SHORT - 1; i += 2) {
-        if (SHORT[i] == (char)c)
-            n = snprintf(text, sizeof text, "\\%c", SHORT[i + 1]);
+    if (c < 0x20 || c == '"' || c == '\\') {
+        *out = put_escaped(*out, c);
+        return 1;
     }
-    if (n == 0)
-        n = snprintf(text, sizeof text, "\\u%04x", c);
-    json_put_raw_bytes(w, text, (size_t)n);
+    if (c < 0x80) {
+        *(*out)++ = (char)c;
+        return 1;
+    }
+    length = utf8_sequence_length(bytes, n);
+    if (length > 0)
+        *out = mempcpy(*out, bytes, length);
+    else
+        *out = mempcpy(*out, REPLACEMENT, sizeof REPLACEMENT - 1);
+    return length > 0 ? length : 1;
 }
 
 static void put_quoted(struct json_writer *w, const uint8_t *bytes, size_t n)
 {
     json_put_raw_bytes(w, "\"", 1);
-    for (size_t i = 0; i < n && w->error == 0;) {
-        size_t run = plain_run(bytes + i, n - i);
+    for (size_t i = 0; i < n;) {
+        size_t end = n - i < STRING_PIECE ? n : i + STRING_PIECE;
+        char *out = reserve(w, (end - i) * MAX_GROWTH);
 
-        json_put_raw_bytes(w, bytes + i, run);
-        i += run;
-        if (i == n)
-            break;
-        if (bytes[i] < 0x80) {
-            put_escaped(w, bytes[i++]);
-            continue;
-        }
-        run = utf8_sequence_length(bytes + i, n - i);
-        if (run > 0)
-            json_put_raw_bytes(w, bytes + i, run);
-        else
-            json_put_raw_bytes(w, "\xef\xbf\xbd", 3);
-        i += run > 0 ? run : 1;
+        if (out == NULL)
+            return;
+        while (i < end)
+            i += put_character(bytes + i, n - i, &out);
+        w->length = (size_t)(out - w->bytes);
     }
     json_put_raw_bytes(w, "\"", 1);
 }
