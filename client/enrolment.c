@@ -151,8 +151,10 @@ static int adopt_link(const struct enrolment_tools *t, uint32_t lane, const json
     error = link_watch(link, t->epoll);
     if (error == 0)
         error = inbox_add_link(t->inbox, link);
-    if (error != 0)
+    if (error != 0) {
+        link_end(link);
         link_free(link);
+    }
     return error;
 }
 

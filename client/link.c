@@ -126,6 +126,8 @@ struct link *link_free(struct link *link)
 {
     if (link == NULL)
         return NULL;
+    /* A forked child may close what it has, without taking it from its parent's epoll. */
+    link->epoll = -1;
     link_end(link);
     if (link->page != NULL)
         munmap(link->page, RING_PAGE_BYTES);

@@ -57,7 +57,7 @@ int link_open(struct link **out, const struct link_place *place, struct descript
  * be read empty. epoll outlives the link. 0 or -errno.
  */
 int link_watch(struct link *link, int epoll) __attribute__((warn_unused_result));
-/* Takes NULL, returns NULL. */
+/* Takes NULL, returns NULL. epoll forgets the link by link_end or when it is closed itself. */
 struct link *link_free(struct link *link);
 
 /* Its connection has gone: gives back all that is not needed for reading and releasing. */

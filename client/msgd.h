@@ -18,7 +18,8 @@
  *     m = msgd_close(m);
  *
  * Every function that can fail returns a negative errno and leaves a sentence in msgd_error. A
- * struct msgd is for one thread at a time. Link with `pkg-config --cflags --libs msgd`.
+ * struct msgd is for one thread at a time; a forked child may close its copy and nothing else. Link
+ * with `pkg-config --cflags --libs msgd`.
  */
 #ifndef MSGD_H
 #define MSGD_H
