@@ -11,14 +11,17 @@
 static void print_wrapped(const char *text, FILE *out)
 {
     size_t column = HELP_COLUMN;
+    const char *gap = "";
     while (*text != '\0') {
         size_t n = strcspn(text, " ");
-        if (column + n > HELP_WIDTH && column > HELP_COLUMN) {
+        if (column + strlen(gap) + n > HELP_WIDTH) {
             fprintf(out, "\n%*s", HELP_COLUMN, "");
             column = HELP_COLUMN;
+            gap = "";
         }
-        fprintf(out, "%.*s%s", (int)n, text, text[n] == ' ' ? " " : "");
-        column += n + 1;
+        fprintf(out, "%s%.*s", gap, (int)n, text);
+        column += strlen(gap) + n;
+        gap = " ";
         text += n + (text[n] == ' ');
     }
     fputc('\n', out);
@@ -38,7 +41,7 @@ static void print_option(const struct option_spec *spec, FILE *out)
         fprintf(out, "%-*s", HELP_COLUMN, head);
     print_wrapped(spec->help, out);
     if (spec->kind == OPTION_CHOICE)
-        fprintf(out, "%*s(%s)\n", HELP_COLUMN, "", spec->choices);
+        fprintf(out, "%*sone of: %s\n", HELP_COLUMN, "", spec->choices);
 }
 
 void options_print_help(const struct tool_spec *tool, FILE *out)
