@@ -123,7 +123,7 @@ MSGD_API MSGD_MUST_USE int msgd_register_many(struct msgd *m,
                                               size_t n);
 
 /* What a name that is registered or attached by m is at present. 0; -ENOENT: m has no such name. */
-MSGD_API MSGD_MUST_USE int msgd_registered(const struct msgd *m, const char *name,
+MSGD_API MSGD_MUST_USE int msgd_registered(struct msgd *m, const char *name,
                                            struct msgd_endpoint *out);
 
 /* Attaches to an endpoint that exists (a static one, or one whose consumer is away). As
@@ -170,7 +170,9 @@ struct msgd_message {
  * When msgd goes away, this call waits for it and registers again (a return of 0 if that takes
  * longer than timeout_ms); messages held from before stay readable until they are released.
  * -EEXIST, -EADDRINUSE...: what registering again ended with. -ENOTCONN: nothing was registered.
- * -EPIPE: msgd has detached this consumer (msgd_error says why).
+ * -EPIPE: msgd has detached this consumer (msgd_error says why). -EPROTO: it is not the msgd that
+ * this library knows. -EMFILE, -ENOMEM: no room for its memory; the next call tries again. -EBUSY:
+ * a call with "more" has the connection.
  */
 MSGD_API MSGD_MUST_USE int msgd_receive(struct msgd *m, struct msgd_message *messages, size_t max,
                                         int timeout_ms);

@@ -111,12 +111,13 @@ int msgd_register(struct msgd *m, const struct msgd_registration *registration,
     return error;
 }
 
-int msgd_registered(const struct msgd *m, const char *name, struct msgd_endpoint *out)
+int msgd_registered(struct msgd *m, const char *name, struct msgd_endpoint *out)
 {
     const struct registration *r = registrations_find(&m->registrations, name);
 
     if (r == NULL || r->state != REGISTRATION_ACTIVE)
-        return -ENOENT;
+        return failure_set(&m->failure, -ENOENT, "\"%.80s\" is not registered on this connection",
+                           name != NULL ? name : "");
     registration_describe(r, out);
     return 0;
 }

@@ -221,6 +221,59 @@ Test(client_lost, an_endpoint_that_cannot_be_attached_to_is_given_back)
     m = msgd_close(m);
 }
 
+Test(client_lost, of_many_names_the_refused_one_is_told_and_the_others_are_ours)
+{
+    static const struct msgd_registration three[] = {
+        {.name = "a"}, {.name = "b"}, {.name = "thermo"}};
+    struct fake_lane lane;
+    const struct fake_step steps[] = {
+        FAKE_INFO("x"),
+        FAKE_REGISTERED,
+        {.expect = "\"name\":\"b\"",
+         .reply = "{\"error\":\"io.msgd.NameTaken\",\"parameters\":{\"name\":\"b\",\"pid\":9,"
+                  "\"uid\":0,\"since\":\"then\"}}"},
+        FAKE_REGISTERED,
+        FAKE_ATTACHED(&lane),
+        {.expect = "Attach", .reply = "{\"parameters\":{\"slot\":4,\"lane\":0,\"link\":null}}"},
+    };
+    struct msgd_endpoint endpoint;
+    struct fake f;
+    struct msgd *m;
+
+    fake_lane_init(&lane);
+    fake_start(&f, steps, N(steps));
+    cr_assert_eq(msgd_open(&m, f.path), 0);
+    cr_expect_eq(msgd_register_many(m, three, 3), -EEXIST);
+    cr_expect_not_null(strstr(msgd_error(m), "\"b\" is held by pid 9"), "%s", msgd_error(m));
+    cr_expect_eq(msgd_registered(m, "a", &endpoint), 0);
+    cr_expect_eq(msgd_registered(m, "b", &endpoint), -ENOENT);
+    cr_expect_eq(msgd_registered(m, "thermo", &endpoint), 0);
+    fake_stop(&f);
+    m = msgd_close(m);
+    fake_lane_deinit(&lane);
+}
+
+Test(client_lost, what_cannot_be_registered_is_refused_without_asking)
+{
+    static const struct msgd_registration twice[] = {{.name = "a"}, {.name = "a"}};
+    static const char *const names[] = {NULL, "", "A", "-a", "a b", "\n"};
+    struct fake f;
+    struct msgd *m;
+
+    fake_start(&f, NULL, 0);
+    cr_assert_eq(msgd_open(&m, f.path), 0);
+    cr_expect_eq(msgd_register_many(m, twice, 2), -EINVAL);
+    for (size_t i = 0; i < N(names); i++)
+        cr_expect_eq(msgd_register(m, &(struct msgd_registration){.name = names[i]}, NULL),
+                     -EINVAL);
+    cr_expect_eq(msgd_attach(m, "A", NULL), -EINVAL);
+    cr_expect_eq(msgd_register_many(m, NULL, 0), 0);
+    cr_expect_eq(msgd_receive(m, &(struct msgd_message){0}, 1, 0), -ENOTCONN);
+    cr_expect_eq(msgd_receive(m, NULL, 0, 0), -EINVAL);
+    fake_stop(&f);
+    m = msgd_close(m);
+}
+
 /* ---- Restarts ---- */
 
 static void publish_later(void *context)
