@@ -5,7 +5,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #define CHUNKS_OFFSET ((uint32_t)((sizeof(struct ring_header) + 4095) & ~(size_t)4095))
@@ -58,6 +60,8 @@ static void link_free(struct link *l)
     shared_memory_close(&l->outgoing);
     if (l->wake >= 0)
         close(l->wake);
+    if (l->wake_view >= 0)
+        close(l->wake_view);
     if (l->doorbell >= 0)
         close(l->doorbell);
     free(l->lane.slots);
@@ -68,13 +72,15 @@ static void on_doorbell(uv_poll_t *poll, int status, int events)
 {
     struct link *l = CONTAINER_OF(poll, struct link, doorbell_poll);
     uint64_t rings;
+    struct iovec vector = {&rings, sizeof(rings)};
     (void)events;
 
     if (status < 0) {
         link_break(l, "its doorbell failed");
         return;
     }
-    (void)!read(l->doorbell, &rings, sizeof(rings));
+    /* The consumer shares the descriptor's O_NONBLOCK and can clear it. */
+    (void)!preadv2(l->doorbell, &vector, 1, -1, RWF_NOWAIT);
     link_read_outgoing(l);
 }
 
@@ -92,6 +98,34 @@ static void run_open(struct worker *w, struct command *c)
         link_break(l, uv_strerror(rc));
 }
 
+static bool answer_step(struct worker *w, struct task *t)
+{
+    struct link *l = CONTAINER_OF(t, struct link, answers);
+    (void)w;
+
+    if (l->state == LINK_OPEN)
+        link_read_outgoing(l);
+    else if (!l->is_departing)
+        link_left(l); /* which has waited for this task */
+    return false;
+}
+
+/*
+ * Whoever shares an eventfd can fill it and clear its O_NONBLOCK: the next write would block the
+ * worker. So the consumer gets an epoll descriptor that becomes readable with each write, and
+ * nothing that leads from there to the eventfd.
+ */
+static int open_wake(struct link *l)
+{
+    struct epoll_event event = {.events = EPOLLIN | EPOLLET};
+
+    if ((l->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) < 0 ||
+        (l->wake_view = epoll_create1(EPOLL_CLOEXEC)) < 0 ||
+        epoll_ctl(l->wake_view, EPOLL_CTL_ADD, l->wake, &event) != 0)
+        return error_trace(-errno, "the descriptor that wakes a consumer");
+    return 0;
+}
+
 int link_open(struct link **out, struct worker *worker, void *context)
 {
     struct link *l = calloc(1, sizeof(*l));
@@ -101,10 +135,11 @@ int link_open(struct link **out, struct worker *worker, void *context)
         return -ENOMEM;
     l->worker = worker;
     l->context = context;
-    l->wake = l->doorbell = -1;
+    l->wake = l->wake_view = l->doorbell = -1;
+    l->answers.step = answer_step;
     int rc = open_memory(l, worker->options.link_arena_bytes);
-    if (rc == 0 && (l->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) < 0)
-        rc = error_trace(-errno, "eventfd");
+    if (rc == 0)
+        rc = open_wake(l);
     if (rc == 0 && (l->doorbell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) < 0)
         rc = error_trace(-errno, "eventfd");
     if (rc != 0) {
@@ -127,7 +162,7 @@ void link_descriptors(const struct link *l, int descriptors[N_LINK_DESCRIPTORS])
     descriptors[LINK_ARENA] = l->memory.read_descriptor;
     descriptors[LINK_PAGE] = l->page.descriptor;
     descriptors[LINK_OUTGOING] = l->outgoing.descriptor;
-    descriptors[LINK_WAKE] = l->wake;
+    descriptors[LINK_WAKE] = l->wake_view;
     descriptors[LINK_DOORBELL] = l->doorbell;
 }
 
@@ -137,7 +172,6 @@ static void wake(struct link *l)
 {
     uint64_t one = 1;
 
-    /* A consumer that fills its own counter is awake enough. */
     (void)!write(l->wake, &one, sizeof(one));
 }
 
@@ -160,7 +194,7 @@ static void on_handle_closed(uv_handle_t *handle)
 
 void link_left(struct link *l)
 {
-    if (l->state != LINK_CLOSING)
+    if (l->state != LINK_CLOSING || l->answers.is_queued)
         return;
     worker_flush(l->worker); /* so that the lane is in no list when it is freed */
     l->state = LINK_CLOSED;

@@ -36,13 +36,15 @@ struct link {
     struct shared_memory memory;   /* struct ring_header and the chunks */
     struct shared_memory page;     /* struct ring_page */
     struct shared_memory outgoing; /* struct ring_outgoing */
-    int wake;                      /* eventfd: msgd -> consumer */
-    int doorbell;                  /* eventfd: consumer -> msgd */
+    int wake;                      /* eventfd that only msgd has */
+    int wake_view;                 /* epoll that watches it: the consumer's */
+    int doorbell;                  /* eventfd: consumer -> msgd; the consumer can make it block */
     uv_poll_t doorbell_poll;
     bool is_handle_open;
     uint64_t outgoing_taken;
     uint32_t n_slots; /* control's: that attach commands have made room for */
     struct attachment *attachments;
+    struct task answers; /* the rest of the outgoing ring */
     struct task leave;
     bool is_departing; /* all of it */
     struct departure departure;
@@ -63,7 +65,8 @@ void link_leave(struct link *l);
 /* Called when everything of a whole link has been handed on. */
 void link_left(struct link *l);
 
-/* Handles what the consumer has put into its outgoing ring. data/reply.c */
+/* Handles what the consumer has put into its outgoing ring, a bounded part now and the rest as a
+ * task. data/reply.c */
 void link_read_outgoing(struct link *l);
 
 static inline struct ring_header *link_header(const struct link *l)

@@ -8,7 +8,6 @@
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #define RECORDS_PER_TURN 256
 
@@ -190,7 +189,6 @@ void link_read_outgoing(struct link *l)
 {
     struct ring_outgoing *ring = l->outgoing.bytes;
     _Atomic uint32_t *wanted = &link_header(l)->doorbell_wanted;
-    uint64_t one = 1;
 
     atomic_store_explicit(wanted, 0, memory_order_relaxed);
     if (!read_up_to(l, ring, atomic_load_explicit(&ring->head, memory_order_acquire))) {
@@ -201,5 +199,5 @@ void link_read_outgoing(struct link *l)
     atomic_thread_fence(memory_order_seq_cst);
     /* More has come, or is left: others have their turn first. */
     if (atomic_load_explicit(&ring->head, memory_order_acquire) != l->outgoing_taken)
-        (void)!write(l->doorbell, &one, sizeof(one));
+        task_queue(l->worker, &l->answers);
 }
