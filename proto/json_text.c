@@ -14,6 +14,7 @@
 #include "proto/json_text.h"
 #include "proto/text.h"
 
+#include <endian.h>
 #include <string.h>
 
 #ifdef __SSE2__
@@ -68,15 +69,35 @@ static inline struct bitmaps classify(const uint8_t *p)
     return bits;
 }
 #else
+#define EACH(byte) (UINT64_C(0x0101010101010101) * (byte))
+
+/* The highest bit of each byte, as eight bits. */
+static inline uint64_t mask_8(uint64_t bytes)
+{
+    return ((bytes >> 7 & EACH(1)) * UINT64_C(0x0102040810204080)) >> 56;
+}
+
+/* The highest bit of each byte says whether it is at least so much, which is at most 0x80. */
+static inline uint64_t at_least(uint64_t bytes, uint8_t least)
+{
+    return ((bytes & EACH(0x7f)) + EACH(0x80u - least)) | bytes;
+}
+
 static inline struct bitmaps classify(const uint8_t *p)
 {
     struct bitmaps bits = {0};
 
-    for (int i = 0; i < WINDOW_BYTES; i++) {
-        bool stop = p[i] == '"' || p[i] == '\\' || p[i] < 0x20 || p[i] > 0x7f;
+    for (int i = 0; i < WINDOW_BYTES; i += 8) {
+        uint64_t v;
 
-        bits.stops |= (uint64_t)stop << i;
-        bits.others |= (uint64_t)((uint8_t)(p[i] - '0') > 9) << i;
+        memcpy(&v, p + i, sizeof v);
+        v = le64toh(v);
+
+        uint64_t plain =
+            at_least(v, 0x20) & at_least(v ^ EACH('"'), 1) & at_least(v ^ EACH('\\'), 1) & ~v;
+
+        bits.stops |= mask_8(~plain) << i;
+        bits.others |= mask_8(at_least(v ^ EACH('0'), 10)) << i;
     }
     return bits;
 }
