@@ -1,26 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /* What Varlink calls and replies look like. Frames are in varlink_frames.c. */
 #include "proto/varlink.h"
+#include "proto/json_input.h"
 
 #include <errno.h>
 #include <string.h>
-
-/* Jansson has no text for some of its failed allocations. */
-static int load_errno(const json_error_t *error)
-{
-    if (error->text[0] == '\0' || json_error_code(error) == json_error_out_of_memory)
-        return -ENOMEM;
-    return -EINVAL;
-}
 
 /* 0 and *out, an object; -EINVAL or -ENOMEM. */
 static int load_object(const char *text, size_t n, json_t **out)
 {
     json_error_t error;
-    json_t *root = json_loadb(text, n, JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES, &error);
+    json_t *root;
+    int r = json_input_parse(text, n, JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES, &root, &error);
 
-    if (root == NULL)
-        return load_errno(&error);
+    if (r < 0)
+        return r;
     if (!json_is_object(root)) {
         json_decref(root);
         return -EINVAL;

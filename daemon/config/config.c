@@ -203,7 +203,7 @@ static int check_places(struct loader *l)
 static int set_paths(struct config *config, const char *path)
 {
     const char *slash;
-    int n;
+    size_t n_folder;
 
     if (path) {
         free(config->file);
@@ -213,13 +213,14 @@ static int set_paths(struct config *config, const char *path)
     if (!config->file)
         return path ? -ENOMEM : 0;
     slash = strrchr(config->file, '/');
-    n = slash ? asprintf(&config->endpoints_directory, "%.*s/" ENDPOINTS_DIRECTORY,
-                         (int)(slash - config->file), config->file)
-              : asprintf(&config->endpoints_directory, ENDPOINTS_DIRECTORY);
-    if (n >= 0)
-        return 0;
-    config->endpoints_directory = NULL;
-    return -ENOMEM;
+    n_folder = slash ? (size_t)(slash - config->file) + 1 : 0;
+    config->endpoints_directory = malloc(n_folder + sizeof(ENDPOINTS_DIRECTORY));
+    if (!config->endpoints_directory)
+        return -ENOMEM;
+    memcpy(config->endpoints_directory, config->file, n_folder);
+    memcpy(config->endpoints_directory + n_folder, ENDPOINTS_DIRECTORY,
+           sizeof(ENDPOINTS_DIRECTORY));
+    return 0;
 }
 
 static int load_all(struct loader *l)

@@ -79,7 +79,8 @@ struct config_error {
  * Fills an uninitialised config with the defaults: as root /run/msgd/msgd.sock, /var/lib/msgd and
  * /etc/msgd/msgd.json, as a user below XDG_RUNTIME_DIR (/run/user/UID, /tmp/msgd-UID) and
  * XDG_STATE_HOME
- * (~/.local/state), without a file. Looks up the group msgd. 0 or -ENOMEM.
+ * (~/.local/state), without a file. Looks up the group msgd, and guards
+ * jansson (json_input_guard) for all that is read from here on. 0 or -ENOMEM.
  */
 int config_init_defaults(struct config *config,
                          const struct config_environment *environment) MUST_USE;

@@ -2,6 +2,7 @@
 /* The configuration that nobody wrote. */
 #include "daemon/config/config.h"
 #include "daemon/config/names.h"
+#include "proto/json_input.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -98,6 +99,7 @@ int config_init_defaults(struct config *config, const struct config_environment 
 {
     int error;
 
+    json_input_guard();
     *config = (struct config){
         .workers = 1,
         .poll_us = POLL_AUTO,

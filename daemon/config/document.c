@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A JSON file, and where in it a value stands. */
 #include "daemon/config/document.h"
+#include "proto/json_input.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -80,15 +81,12 @@ static int read_text(struct document *d, struct config_error *error)
 
 static int parse_text(struct document *d, struct config_error *error)
 {
-    json_error_t why = {0};
+    json_error_t why;
+    int outcome = json_input_parse(d->text, d->n_text, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY,
+                                   &d->root, &why);
 
-    d->root = json_loadb(d->text ? d->text : "", d->n_text,
-                         JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &why);
-    if (d->root)
-        return 0;
-    /* Where memory ends, jansson mostly says nothing. */
-    if (!why.text[0] || json_error_code(&why) == json_error_out_of_memory)
-        return -ENOMEM;
+    if (outcome != -EINVAL)
+        return outcome;
     set_file(error, d->file);
     error->line = why.line > 0 ? why.line : 1;
     error->column = why.column > 0 ? why.column : 1;
@@ -186,12 +184,14 @@ static bool is_key(const char *begin, const char *end, const char *key)
 {
     size_t n = (size_t)(end - begin);
     json_t *decoded;
+    json_error_t error;
     bool is_same;
 
     if (!memchr(begin, '\\', n))
         return n == strlen(key) + 2 && memcmp(begin + 1, key, n - 2) == 0;
-    decoded = json_loadb(begin, n, JSON_DECODE_ANY, NULL);
-    is_same = decoded && strcmp(json_string_value(decoded), key) == 0;
+    if (json_input_parse(begin, n, JSON_DECODE_ANY, &decoded, &error) < 0)
+        return false;
+    is_same = strcmp(json_string_value(decoded), key) == 0;
     json_decref(decoded);
     return is_same;
 }

@@ -309,6 +309,8 @@ Test(config, an_error_is_one_line)
     snprintf(wanted, sizeof(wanted), "%s:1:13: expected an integer from 1 to 64",
              path_of("msgd.json"));
     cr_assert_str_eq(config_error_print(&error, line, sizeof(line)), wanted);
+    config_deinit(&config);
+    cr_assert_eq(config_init_defaults(&config, &ordinary), 0);
     cr_assert_eq(config_load(&config, path_of("none.json"), &error), CONFIG_REFUSED);
     snprintf(wanted, sizeof(wanted),
              "%s: expected a file that can be read: No such file or directory",

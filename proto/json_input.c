@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MIT */
+/* Parsing JSON without being misled when memory ends. */
+#include "proto/json_input.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+/*
+ * What jansson may still ask for after the input has ended: twice the token in hand, as it grows by
+ * doubling, and the values of the 1,024 bytes that it has read ahead.
+ */
+#define RESERVE_BYTES (512u * 1024u)
+#define BLOCK_ALIGN   _Alignof(max_align_t)
+
+/* The parse that this thread is in, if any. */
+struct parse {
+    const char *text;
+    size_t left;
+    uint8_t *reserve;
+    size_t n_reserve;
+    size_t used;
+};
+
+static _Thread_local struct parse *current;
+static bool is_guarded;
+
+static void *take_reserve(struct parse *p, size_t n)
+{
+    size_t wanted = (n + BLOCK_ALIGN - 1) & ~(BLOCK_ALIGN - 1);
+    void *block = p->reserve + p->used;
+
+    if (wanted < n || wanted > p->n_reserve - p->used)
+        return NULL;
+    p->used += wanted;
+    return block;
+}
+
+static void *allocate(size_t n)
+{
+    void *block = malloc(n);
+
+    return block || !current || !current->reserve ? block : take_reserve(current, n);
+}
+
+static void release(void *block)
+{
+    uint8_t *at = block;
+
+    if (current && current->reserve && at >= current->reserve &&
+        at < current->reserve + current->n_reserve)
+        return;
+    free(block);
+}
+
+void json_input_guard(void)
+{
+    is_guarded = true;
+    json_set_alloc_funcs(allocate, release);
+}
+
+static size_t feed(void *buffer, size_t room, void *data)
+{
+    struct parse *p = data;
+    size_t n = p->left < room ? p->left : room;
+
+    if (p->used > 0)
+        return 0;
+    memcpy(buffer, p->text, n);
+    p->text += n;
+    p->left -= n;
+    return n;
+}
+
+static json_t *parse(struct parse *p, size_t flags, json_error_t *error)
+{
+    json_t *root;
+
+    current = p;
+    root = json_load_callback(feed, p, flags, error);
+    if (p->used > 0 && root) {
+        json_decref(root);
+        root = NULL;
+    }
+    current = NULL;
+    return root;
+}
+
+/* Without a text jansson has mostly met a failed allocation. */
+static int outcome_of(const struct parse *p, const json_error_t *error)
+{
+    if (p->used > 0 || !error->text[0] || json_error_code(error) == json_error_out_of_memory)
+        return -ENOMEM;
+    return -EINVAL;
+}
+
+int json_input_parse(const char *text, size_t n_text, size_t flags, json_t **out,
+                     json_error_t *error)
+{
+    struct parse p = {.text = text, .left = n_text};
+
+    *out = NULL;
+    if (is_guarded) {
+        /* Most of it is never touched, and costs its address space only. */
+        p.n_reserve = RESERVE_BYTES + 4 * n_text;
+        p.reserve = malloc(p.n_reserve);
+        if (!p.reserve)
+            return -ENOMEM;
+    }
+    *out = parse(&p, flags, error);
+    free(p.reserve);
+    return *out ? 0 : outcome_of(&p, error);
+}
