@@ -84,10 +84,11 @@ static char *put_escaped(char *out, uint8_t c)
     } else if (SHORT[c] != 0) {
         *out++ = SHORT[c];
     } else {
-        memcpy(out, "u00", 3);
-        out[3] = HEX[c >> 4];
-        out[4] = HEX[c & 15];
-        out += 5;
+        *out++ = 'u';
+        *out++ = '0';
+        *out++ = '0';
+        *out++ = HEX[c >> 4];
+        *out++ = HEX[c & 15];
     }
     return out;
 }
