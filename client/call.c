@@ -19,9 +19,10 @@ int call_prepare(struct msgd *m)
         return failure_set(&m->failure, -EBUSY,
                            "a call with \"more\" has this connection; open another");
     if (m->state == CLIENT_UP) {
-        if (connection_probe(&m->connection) == 0)
+        int gone = connection_probe(&m->connection);
+        if (gone == 0)
             return 0;
-        reconnect_lose(m);
+        reconnect_lose(m, gone == -ECONNRESET ? LOST_BY_MSGD : LOST_BY_US);
     }
     failure_deinit(&m->failure);
     return reconnect_wait(m, deadline_after_ms(RECONNECT_WAIT_MS));
@@ -30,7 +31,7 @@ int call_prepare(struct msgd *m)
 int call_lost(struct msgd *m, const char *method, int error)
 {
     if (m->state != CLIENT_STREAMING)
-        reconnect_lose(m);
+        reconnect_lose(m, error == -EPIPE || error == -ECONNRESET ? LOST_BY_MSGD : LOST_BY_US);
     switch (error) {
     case -EPIPE:
     case -ECONNRESET:

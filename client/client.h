@@ -36,7 +36,7 @@ struct msgd {
     int64_t up_since;
     uint32_t delay_ms; /* before the attempt after the next failure */
     uint32_t jitter;   /* state of a generator */
-    bool has_ended;    /* msgd had ended a link when the connection was lost */
+    bool is_suspect;   /* msgd has closed a connection that was in order */
     /* Something that was registered when msgd detached this consumer; NULL: it has not since. */
     const char *detached_name;
 };

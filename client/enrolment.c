@@ -16,7 +16,7 @@ void enrolment_begin(struct enrolment *e, struct registration **todo, size_t n_t
     e->n_todo = n_todo;
     e->next = 0;
     e->is_again = is_again;
-    e->has_ended = e->has_asked = false;
+    e->is_suspect = e->has_asked = false;
     e->refused = 0;
     e->first_expected = e->n_expected = 0;
 }
@@ -58,7 +58,7 @@ static bool put_identify(struct enrolment *e, const struct enrolment_tools *t)
         expect(e, NULL, ENROLMENT_IDENTIFY);
         e->has_asked = true;
     }
-    return t->daemon->is_current || !e->has_ended;
+    return t->daemon->is_current || !e->is_suspect;
 }
 
 static void put_calls(struct enrolment *e, const struct enrolment_tools *t)
@@ -79,7 +79,7 @@ static void put_calls(struct enrolment *e, const struct enrolment_tools *t)
 
 /* ---- Replies ---- */
 
-/* Who answers. 0, or ENROLMENT_DETACHED: who ended our links is still there. */
+/* Who answers. 0, or ENROLMENT_DETACHED: who closed our connection is still there. */
 static int identify(const struct enrolment *e, const struct enrolment_tools *t,
                     const struct varlink_reply *reply)
 {
@@ -93,7 +93,7 @@ static int identify(const struct enrolment *e, const struct enrolment_tools *t,
     *t->daemon = found;
     bool is_same =
         found.since[0] != '\0' && found.pid == former.pid && strcmp(found.since, former.since) == 0;
-    return is_same && e->has_ended ? ENROLMENT_DETACHED : 0;
+    return is_same && e->is_suspect ? ENROLMENT_DETACHED : 0;
 }
 
 /* Notes a refusal; the first one's sentence stays. 0, or -EAGAIN where all is to be tried later. */
@@ -175,10 +175,11 @@ static int note_attached(const struct enrolment_tools *t, struct registration *r
         r->generation = (uint64_t)json_integer_value(generation);
     if (json_is_object(link))
         error = adopt_link(t, (uint32_t)json_integer_value(lane), link);
-    else if (!inbox_has_lane(t->inbox, (uint32_t)json_integer_value(lane)))
+    struct link *of_lane = inbox_link_of_lane(t->inbox, (uint32_t)json_integer_value(lane));
+    if (error == 0 && of_lane == NULL)
         error = -EPROTO;
     if (error == 0)
-        error = inbox_set_slot(t->inbox, (uint64_t)json_integer_value(slot), r);
+        error = link_set_slot(of_lane, (uint64_t)json_integer_value(slot), r);
     return error;
 }
 

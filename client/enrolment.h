@@ -55,11 +55,11 @@ struct enrolment_tools {
 struct enrolment {
     struct registration **todo; /* owned */
     size_t n_todo;
-    size_t next;    /* the first whose first call has not been written */
-    bool is_again;  /* on a new connection: what is refused is lost */
-    bool has_ended; /* a link of the former connection was ended by msgd */
-    bool has_asked; /* for msgd's identity */
-    int refused;    /* errno of the first that was refused, or 0 */
+    size_t next;     /* the first whose first call has not been written */
+    bool is_again;   /* on a new connection: what is refused is lost */
+    bool is_suspect; /* msgd has closed the former connection: was it the one that answers now? */
+    bool has_asked;  /* for msgd's identity */
+    int refused;     /* errno of the first that was refused, or 0 */
     struct expected_reply expected[ENROLMENT_WINDOW]; /* a circle */
     size_t first_expected;
     size_t n_expected;
@@ -68,7 +68,8 @@ struct enrolment {
 enum enrolment_outcome {
     ENROLMENT_DONE = 0,
     ENROLMENT_WAITS = 1,
-    ENROLMENT_DETACHED = 2, /* nothing was registered: it was this very msgd that ended our links */
+    ENROLMENT_DETACHED =
+        2, /* nothing was registered: it was this very msgd that closed the former connection */
 };
 
 /* Begins with names that want something. Keeps todo (malloc), and frees it at the end. */

@@ -6,9 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* More endpoints than one connection can have. */
-#define MAX_SLOTS (1u << 20)
-
 /* What struct msgd_message.internal holds. */
 enum { INTERNAL_LINK, INTERNAL_POSITION, INTERNAL_END };
 
@@ -18,41 +15,15 @@ void inbox_deinit(struct inbox *inbox)
         link_free(inbox->links[i]);
     free(inbox->links);
     free(inbox->runs);
-    free(inbox->slots);
     *inbox = (struct inbox){0};
 }
 
-/* The live link of a lane, or NULL. */
-static struct link *link_of_lane(const struct inbox *inbox, uint32_t lane)
+struct link *inbox_link_of_lane(const struct inbox *inbox, uint32_t lane)
 {
     for (size_t i = 0; i < inbox->n_links; i++)
         if (inbox->links[i]->is_live && inbox->links[i]->lane == lane)
             return inbox->links[i];
     return NULL;
-}
-
-bool inbox_has_lane(const struct inbox *inbox, uint32_t lane)
-{
-    return link_of_lane(inbox, lane) != NULL;
-}
-
-int inbox_set_slot(struct inbox *inbox, uint64_t slot, struct registration *r)
-{
-    if (slot >= MAX_SLOTS)
-        return -EPROTO;
-    if (slot >= inbox->n_slots) {
-        size_t n = inbox->n_slots == 0 ? 8 : inbox->n_slots;
-        while (n <= slot)
-            n *= 2;
-        struct registration **slots = realloc(inbox->slots, n * sizeof(*slots));
-        if (slots == NULL)
-            return -ENOMEM;
-        memset(slots + inbox->n_slots, 0, (n - inbox->n_slots) * sizeof(*slots));
-        inbox->slots = slots;
-        inbox->n_slots = n;
-    }
-    inbox->slots[slot] = r;
-    return 0;
 }
 
 static void remove_link(struct inbox *inbox, size_t index)
@@ -78,7 +49,7 @@ int inbox_add_link(struct inbox *inbox, struct link *link)
     if (links == NULL)
         return -ENOMEM;
     inbox->links = links;
-    struct link *former = link_of_lane(inbox, link->lane);
+    struct link *former = inbox_link_of_lane(inbox, link->lane);
     if (former != NULL)
         link_end(former);
     link->id = ++inbox->last_id;
@@ -93,8 +64,6 @@ void inbox_end_links(struct inbox *inbox)
         if (inbox->links[i]->is_live)
             link_end(inbox->links[i]);
     drop_settled_links(inbox);
-    if (inbox->n_slots > 0)
-        memset(inbox->slots, 0, inbox->n_slots * sizeof(*inbox->slots));
 }
 
 /* ---- Handing out ---- */
@@ -199,7 +168,7 @@ static int link_take(struct inbox *inbox, struct link *link, struct msgd_message
             continue;
         }
         uint32_t slot = link->held->slot;
-        const struct registration *of = slot < inbox->n_slots ? inbox->slots[slot] : NULL;
+        const struct registration *of = slot < link->n_slots ? link->slots[slot] : NULL;
         /* Attach's reply is still on its way: the message waits, and those behind it. */
         if (of == NULL)
             break;

@@ -30,9 +30,7 @@ struct inbox {
     struct run *runs; /* a circle */
     size_t first_run;
     size_t n_runs;
-    size_t runs_capacity;        /* a power of two, or 0 */
-    struct registration **slots; /* by the number that Attach gave; NULL: not in use */
-    size_t n_slots;
+    size_t runs_capacity; /* a power of two, or 0 */
 };
 
 /* Unmaps everything. */
@@ -41,12 +39,9 @@ void inbox_deinit(struct inbox *inbox);
 /* Adds a link and keeps it; one that its lane had before has ended. 0; -ENOMEM: it stays the
  * caller's. */
 int inbox_add_link(struct inbox *inbox, struct link *link) __attribute__((warn_unused_result));
-/* Is there a live link for this lane? */
-bool inbox_has_lane(const struct inbox *inbox, uint32_t lane);
-/* Names a slot. 0, -EPROTO (a number that cannot be), -ENOMEM. */
-int inbox_set_slot(struct inbox *inbox, uint64_t slot, struct registration *r)
-    __attribute__((warn_unused_result));
-/* The connection has gone: ends all live links and forgets the slots. */
+/* The live link of a lane, or NULL. */
+struct link *inbox_link_of_lane(const struct inbox *inbox, uint32_t lane);
+/* The connection has gone: ends all live links. */
 void inbox_end_links(struct inbox *inbox);
 
 /*

@@ -4,10 +4,14 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+/* More endpoints than one connection can have. */
+#define MAX_SLOTS (1u << 20)
 
 #define OUTGOING_MAP_BYTES (offsetof(struct ring_outgoing, bytes) + RING_OUTGOING_BYTES)
 
@@ -104,6 +108,25 @@ int link_watch(struct link *link, int epoll)
     return 0;
 }
 
+int link_set_slot(struct link *link, uint64_t slot, struct registration *r)
+{
+    if (slot >= MAX_SLOTS)
+        return -EPROTO;
+    if (slot >= link->n_slots) {
+        size_t n = link->n_slots == 0 ? 8 : link->n_slots;
+        while (n <= slot)
+            n *= 2;
+        struct registration **slots = realloc(link->slots, n * sizeof(*slots));
+        if (slots == NULL)
+            return -ENOMEM;
+        memset(slots + link->n_slots, 0, (n - link->n_slots) * sizeof(*slots));
+        link->slots = slots;
+        link->n_slots = n;
+    }
+    link->slots[slot] = r;
+    return 0;
+}
+
 void link_end(struct link *link)
 {
     link->is_live = false;
@@ -120,6 +143,9 @@ void link_end(struct link *link)
     if (link->outgoing != NULL)
         munmap(link->outgoing, OUTGOING_MAP_BYTES);
     link->outgoing = NULL;
+    free(link->slots);
+    link->slots = NULL;
+    link->n_slots = 0;
 }
 
 struct link *link_free(struct link *link)

@@ -4,6 +4,7 @@
 #define MSGD_CLIENT_LINK_H
 
 #include "client/connection.h"
+#include "client/registration.h"
 #include "proto/ring.h"
 
 #include <stdbool.h>
@@ -29,6 +30,8 @@ struct link {
     struct ring_outgoing *outgoing; /* NULL unless live */
     uint64_t handed;                /* end of the last message handed out */
     uint64_t released;              /* end of the last message released */
+    struct registration **slots;    /* by the number that Attach gave; NULL: not in use */
+    size_t n_slots;
     /* A claimed message that cannot be handed out yet; its record is NULL if there is none. */
     const struct record *held;
     uint64_t held_position;
@@ -59,6 +62,10 @@ int link_open(struct link **out, const struct link_place *place, struct descript
 int link_watch(struct link *link, int epoll) __attribute__((warn_unused_result));
 /* Takes NULL, returns NULL. epoll forgets the link by link_end or when it is closed itself. */
 struct link *link_free(struct link *link);
+
+/* Names a slot of a live link. 0, -EPROTO (a number that cannot be), -ENOMEM. */
+int link_set_slot(struct link *link, uint64_t slot, struct registration *r)
+    __attribute__((warn_unused_result));
 
 /* Its connection has gone: gives back all that is not needed for reading and releasing. */
 void link_end(struct link *link);

@@ -51,7 +51,7 @@ static int look_after_connection(struct msgd *m, int taken)
     if (taken == -EPROTO || (m->state == CLIENT_UP && inbox_is_stuck(&m->inbox))) {
         /* A msgd that died in the middle of a write leaves the same. */
         bool is_alive = m->state == CLIENT_UP && connection_probe(&m->connection) == 0;
-        reconnect_lose(m);
+        reconnect_lose(m, is_alive ? LOST_BY_US : LOST_BY_MSGD);
         if (is_alive)
             return failure_set(&m->failure, -EPROTO,
                                "what msgd wrote into shared memory makes no sense; are msgd and "
@@ -62,7 +62,7 @@ static int look_after_connection(struct msgd *m, int taken)
         return failure_set(&m->failure, taken, "cannot receive: %s", strerror(-taken));
     } else if (m->state == CLIENT_UP && inbox_has_ended(&m->inbox)) {
         /* It has detached us, or is about to end: who answers next tells. */
-        reconnect_lose(m);
+        reconnect_lose(m, LOST_BY_MSGD);
     }
     return m->state == CLIENT_UP ? 0 : reconnect_advance(m);
 }
@@ -92,7 +92,8 @@ static int sleep_until(struct msgd *m, int64_t deadline)
             clear_timer(m);
         else if (events[i].data.fd == m->connection.fd && m->state == CLIENT_UP)
             /* Nothing was asked: whatever comes is the end, or not msgd's language. */
-            reconnect_lose(m);
+            reconnect_lose(m,
+                           connection_probe(&m->connection) == -EPROTO ? LOST_BY_US : LOST_BY_MSGD);
     }
     return n > 0;
 }

@@ -60,12 +60,12 @@ static void detach(struct msgd *m)
     }
 }
 
-void reconnect_lose(struct msgd *m)
+void reconnect_lose(struct msgd *m, enum reconnect_cause cause)
 {
     if (m->state == CLIENT_UP && deadline_now() - m->up_since > GOOD_NS)
         m->delay_ms = 0;
-    if (m->registrations.n_active > 0 && inbox_has_ended(&m->inbox))
-        m->has_ended = true;
+    if (m->state == CLIENT_UP && cause == LOST_BY_MSGD)
+        m->is_suspect = true;
     m->daemon.is_current = false;
     /* Closing is not enough where a forked child has the descriptor too. */
     if (connection_is_open(&m->connection))
@@ -91,7 +91,7 @@ static int watch(struct msgd *m, int operation)
 static void set_up(struct msgd *m)
 {
     m->state = CLIENT_UP;
-    m->has_ended = false;
+    m->is_suspect = false;
     m->up_since = deadline_now();
 }
 
@@ -134,14 +134,14 @@ static int begin_enrolment(struct msgd *m)
         return -ENOMEM;
     }
     enrolment_begin(&m->enrolment, todo, n, true);
-    m->enrolment.has_ended = m->has_ended;
+    m->enrolment.is_suspect = m->is_suspect;
     m->state = CLIENT_ENROLLING;
     return 0;
 }
 
 static int no_memory(struct msgd *m, int error)
 {
-    reconnect_lose(m);
+    reconnect_lose(m, LOST_BY_US);
     return failure_set(&m->failure, error, "cannot connect to msgd at %s again: %s", m->path,
                        strerror(-error));
 }
@@ -193,11 +193,11 @@ static int go_on_enrolling(struct msgd *m)
     case -ENFILE:
     case -ENOMEM:
     case -ENOSPC:
-        reconnect_lose(m);
+        reconnect_lose(m, LOST_BY_US);
         return rc;
     default:
         /* It went away again, or is not ready yet. */
-        reconnect_lose(m);
+        reconnect_lose(m, LOST_BY_MSGD);
         return 0;
     }
 }

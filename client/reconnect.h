@@ -2,17 +2,24 @@
 /*
  * Living through a restart of msgd. When the control socket hangs up, links end (what was handed
  * out of them stays readable), and the client connects again, first at once, then with a delay that
- * doubles from 10 ms to 1 s, and registers everything again under the same names and ports. Where
- * the same msgd answers that had ended a link, it is no restart: it has detached this consumer, and
- * to register again would be to fight for the name (m->detached_name is set instead).
+ * doubles from 10 ms to 1 s, and registers everything again under the same names and ports.
+ *
+ * Where the same msgd answers that had hung up, it was no restart: it has detached this consumer
+ * (another one has replaced it, say), and to register again would be to fight for the name. Then
+ * nothing is registered any more, and m->detached_name is set.
  */
 #ifndef MSGD_CLIENT_RECONNECT_H
 #define MSGD_CLIENT_RECONNECT_H
 
 #include "client/client.h"
 
+enum reconnect_cause {
+    LOST_BY_MSGD, /* it has hung up, or ended a link */
+    LOST_BY_US,   /* it is there, and the connection is of no use */
+};
+
 /* The connection serves no more: lets go of it, and plans the next attempt. */
-void reconnect_lose(struct msgd *m);
+void reconnect_lose(struct msgd *m, enum reconnect_cause cause);
 
 /* The first connection has been made: watches it. 0 or -errno. */
 int reconnect_adopt(struct msgd *m) __attribute__((warn_unused_result));

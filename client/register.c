@@ -27,7 +27,7 @@ static int enrol(struct msgd *m, const char *method, bool may_queue)
             continue;
         if (rc == -EPIPE || rc == -ECONNRESET || rc == -ETIMEDOUT || m->failure.sentence[0] == '\0')
             return call_lost(m, method, rc);
-        reconnect_lose(m);
+        reconnect_lose(m, LOST_BY_US);
         return rc;
     }
 }

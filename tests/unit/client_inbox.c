@@ -37,7 +37,7 @@ static void lanes_init(struct lanes *l)
     for (uint32_t i = 0; i < N_LANES; i++) {
         fake_lane_init(&l->lanes[i]);
         add_lane(l, i);
-        cr_assert_eq(inbox_set_slot(&l->inbox, i, &l->registration), 0);
+        cr_assert_eq(link_set_slot(inbox_link_of_lane(&l->inbox, i), i, &l->registration), 0);
     }
 }
 
@@ -163,7 +163,7 @@ Test(client_inbox, what_an_ended_link_handed_out_stays_readable_until_it_is_rele
     cr_expect_eq(l.inbox.n_links, 2);
     cr_expect_eq(inbox_take(&l.inbox, new, 4), 0);
     add_lane(&l, 2);
-    cr_assert_eq(inbox_set_slot(&l.inbox, 2, &l.registration), 0);
+    cr_assert_eq(link_set_slot(inbox_link_of_lane(&l.inbox, 2), 2, &l.registration), 0);
     fake_publish(&l.lanes[2], 2, "new");
     cr_assert_eq(inbox_take(&l.inbox, new, 4), 1);
     cr_expect_eq(memcmp(old[0].data, "old", 3), 0);
@@ -191,11 +191,29 @@ Test(client_inbox, a_message_whose_slot_is_not_known_yet_waits_for_it)
     cr_expect_eq(inbox_take(&l.inbox, messages, 4), 1);
     cr_expect(inbox_is_stuck(&l.inbox));
     cr_expect_eq(inbox_take(&l.inbox, messages, 4), 0);
-    cr_assert_eq(inbox_set_slot(&l.inbox, 40, &l.registration), 0);
+    cr_assert_eq(link_set_slot(inbox_link_of_lane(&l.inbox, 0), 40, &l.registration), 0);
     cr_assert_eq(inbox_take(&l.inbox, messages, 4), 2);
     cr_expect_eq(*(const char *)messages[0].data, '2');
     cr_expect_eq(*(const char *)messages[1].data, '3');
     cr_expect(!inbox_is_stuck(&l.inbox));
+    lanes_deinit(&l);
+}
+
+Test(client_inbox, each_lane_numbers_its_own_slots)
+{
+    struct registration other = {.name = (char *)(uintptr_t) "b"};
+    struct msgd_message messages[4];
+    struct lanes l;
+
+    lanes_init(&l);
+    cr_assert_eq(link_set_slot(inbox_link_of_lane(&l.inbox, 1), 0, &other), 0);
+    fake_publish(&l.lanes[0], 0, "x");
+    fake_publish(&l.lanes[1], 0, "y");
+    cr_assert_eq(inbox_take(&l.inbox, messages, 4), 2);
+    cr_expect_str_eq(messages[0].name, "a");
+    cr_expect_str_eq(messages[1].name, "b");
+    cr_expect_eq(link_set_slot(inbox_link_of_lane(&l.inbox, 1), UINT64_C(1) << 40, &other),
+                 -EPROTO);
     lanes_deinit(&l);
 }
 

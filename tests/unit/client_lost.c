@@ -396,7 +396,6 @@ Test(client_lost, does_not_fight_the_msgd_that_has_detached_it)
         FAKE_INFO("same"),
         FAKE_REGISTERED,
         FAKE_ATTACHED(&lane),
-        {.act = FAKE_HOOK, .hook = end_lane, .context = &lane},
         {.act = FAKE_CLOSE},
         FAKE_INFO("same"),
         {.expect = "Resolve", .reply = "{\"parameters\":{\"name\":\"thermo\"}}"},

@@ -61,12 +61,13 @@ struct server {
     struct fake f;
     struct fake_lane lane;
     bool has_lane;
+    int n_connections; /* another msgd each time */
     _Atomic bool is_over;
     _Atomic bool hangs_up; /* once, at the next call */
 };
 
 static const char *const replies[][2] = {
-    {"GetInfo", "{\"parameters\":{\"since\":\"x\",\"pid\":1}}"},
+    {"GetInfo", NULL},
     {"Register", "{\"parameters\":{\"address\":\"127.0.0.1\",\"port\":7,\"generation\":1}}"},
     {"Resolve", "{\"parameters\":{\"address\":\"127.0.0.1\",\"port\":7,\"generation\":1}}"},
     {"Attach", "{\"parameters\":{\"slot\":0,\"lane\":0,\"link\":{\"arena\":0,\"page\":1,"
@@ -89,11 +90,15 @@ static void give_lane(struct server *s, struct fake_step *step)
 static void answer(struct server *s, const char *call)
 {
     struct fake_step step = {0};
+    char info[64];
     size_t i = 0;
 
     while (strstr(call, replies[i][0]) == NULL)
         i++;
     step.reply = replies[i][1];
+    snprintf(info, sizeof(info), "{\"parameters\":{\"since\":\"x\",\"pid\":%d}}", s->n_connections);
+    if (strcmp(replies[i][0], "GetInfo") == 0)
+        step.reply = info;
     if (strcmp(replies[i][0], "Attach") == 0)
         give_lane(s, &step);
     fake_send(&s->f, &step, strlen(step.reply) + 1);
@@ -108,6 +113,7 @@ static void *serve(void *context)
         s->f.connection = accept4(s->f.listener, NULL, NULL, SOCK_CLOEXEC);
         if (s->f.connection < 0)
             break;
+        s->n_connections++;
         while (fake_read_call(&s->f, call, sizeof(call)) && !atomic_exchange(&s->hangs_up, false))
             answer(s, call);
         fake_hang_up(&s->f);
@@ -173,6 +179,7 @@ static bool live(struct server *s)
     s->hangs_up = true;
     errors += msgd_call(m, "io.msgd.GetInfo", NULL, NULL) != -ECONNRESET;
     receive_one(m);
+    errors += msgd_registered(m, "a", &(struct msgd_endpoint){0}) != 0;
     errors += msgd_attach(m, "c", &(struct msgd_endpoint){0}) != 0;
     errors += msgd_unregister(m, "b") != 0;
     errors += msgd_call_more(m, "io.msgd.Tap", NULL, 1000, enough, NULL) != -ENOENT;
