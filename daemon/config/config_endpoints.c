@@ -9,10 +9,10 @@
 static int refuse_settings(struct reader *r, const struct place *place,
                            const struct settings_error *why)
 {
-    const struct place field = {.in = place, .key = why->parameter};
+    const struct place field = {.in = place, .key = why->key};
     const struct place element = {.in = &field, .index = why->index};
 
-    if (!why->parameter[0] || why->is_missing)
+    if (!why->key || why->is_missing)
         return reader_refuse(r, place, "%s", why->expected);
     if (why->is_unknown)
         return document_refuse(r->document, &field, REFUSED_KEY, r->error, "%s", why->expected);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A JSON file, and where in it a value stands. */
 #include "daemon/config/document.h"
+#include "daemon/config/printable.h"
 #include "proto/json_input.h"
 
 #include <errno.h>
@@ -19,6 +20,7 @@ static void set_file(struct config_error *error, const char *file)
 {
     *error = (struct config_error){0};
     snprintf(error->file, sizeof(error->file), "%s", file);
+    make_printable(error->file);
 }
 
 int document_refuse_file(const char *file, struct config_error *error, const char *format, ...)
@@ -29,6 +31,7 @@ int document_refuse_file(const char *file, struct config_error *error, const cha
     va_start(arguments, format);
     vsnprintf(error->expected, sizeof(error->expected), format, arguments);
     va_end(arguments);
+    make_printable(error->expected);
     return CONFIG_REFUSED;
 }
 
@@ -91,6 +94,7 @@ static int parse_text(struct document *d, struct config_error *error)
     error->line = why.line > 0 ? why.line : 1;
     error->column = why.column > 0 ? why.column : 1;
     snprintf(error->expected, sizeof(error->expected), "JSON: %s", why.text);
+    make_printable(error->expected);
     return CONFIG_REFUSED;
 }
 
@@ -272,5 +276,6 @@ int document_refuse(const struct document *d, const struct place *place, enum re
     va_start(arguments, format);
     vsnprintf(error->expected, sizeof(error->expected), format, arguments);
     va_end(arguments);
+    make_printable(error->expected);
     return CONFIG_REFUSED;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The fields of an endpoint, from JSON. */
 #include "daemon/config/settings_json.h"
+#include "daemon/config/printable.h"
 #include "proto/name.h"
 
 #include <errno.h>
@@ -31,6 +32,7 @@ static int refuse(struct parse *p, const char *format, ...)
     va_start(arguments, format);
     vsnprintf(p->error->expected, sizeof(p->error->expected), format, arguments);
     va_end(arguments);
+    make_printable(p->error->expected);
     return SETTINGS_REFUSED;
 }
 
@@ -368,7 +370,9 @@ static const struct field *find_field(const char *key, enum settings_source sour
 
 static void name_parameter(struct parse *p, const char *key)
 {
+    p->error->key = key;
     snprintf(p->error->parameter, sizeof(p->error->parameter), "%s", key);
+    make_printable(p->error->parameter);
 }
 
 static int parse_field(struct parse *p, const char *key, json_t *value)

@@ -21,7 +21,8 @@ enum settings_source { FROM_REGISTER, FROM_CONFIG };
 enum settings_outcome { SETTINGS_REFUSED = 1 };
 
 struct settings_error {
-    char parameter[72]; /* the field, for InvalidParameter; of an unknown one its first bytes */
+    const char *key;    /* the field as it is in the object, which owns it; NULL: none */
+    char parameter[72]; /* the same for people and InvalidParameter: one line, perhaps cut */
     size_t index;       /* of the element where has_index */
     bool has_index;
     bool is_unknown;       /* there is no such field */

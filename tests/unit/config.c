@@ -3,6 +3,7 @@
 #include "daemon/config/config.h"
 #include "daemon/config/document.h"
 #include "daemon/config/settings_json.h"
+#include "proto/text.h"
 
 #include <criterion/criterion.h>
 #include <jansson.h>
@@ -278,6 +279,15 @@ static const struct refusal {
      "{\"endpoints\": [{\"name\": \"a\", \"users\": [\"root\", \"\xc3\xa9]}\\\"\\\\\"]}]}", 1, 48,
      "a user"},
     {"an escaped key", "{\"work\\u0065rs\": 0}", 1, 18, "an integer from 1"},
+    {"a field with a line end in it", "{\"endpoints\": [{\"name\": \"a\", \"x\\ny\": 1}]}", 1, 30,
+     "there is no \"x?y\""},
+    {"a field that is too long for a message",
+     "{\"endpoints\": [{\"name\": \"a\", "
+     "\"0123456789012345678901234567890123456789012345678901234567890123"
+     "\xc3\xa9 and more than a parameter holds\": 1}]}",
+     1, 30, "there is no"},
+    {"a user with a line end in it", "{\"policy\": [{\"users\": [\"a\\u0007\\n\"]}]}", 1, 24,
+     "there is no \"a??\""},
     {"a name twice", "{\"endpoints\": [{\"name\": \"a\"},\n {\"port\": 1, \"name\": \"a\"}]}", 2,
      22, "another name than \"a\" ("},
     {"an address and port twice",
@@ -297,6 +307,8 @@ Test(config, a_refusal_says_line_column_and_what_was_expected)
             cr_expect_eq(error.column, c->column, "%s: %s", c->name, complaint());
         cr_expect_gt(error.column, 0, "%s: %s", c->name, complaint());
         cr_expect_not_null(strstr(error.expected, c->expected), "%s: %s", c->name, complaint());
+        cr_expect_null(strpbrk(complaint(), "\n\r\033"), "%s", c->name);
+        cr_expect(utf8_is_valid((const uint8_t *)complaint(), strlen(complaint())), "%s", c->name);
         cr_expect_str_eq(error.file, path_of("msgd.json"), "%s", c->name);
     }
 }
