@@ -16,8 +16,8 @@ struct list {
 #define list_member(link, type, field) ((type *)(void *)((char *)(link)-offsetof(type, field)))
 
 /* Every link in the list; the one at hand may be removed inside. */
-#define list_for_each(at, next_one, of)                                                            \
-    for (struct list *at = (of)->next, *next_one = at->next; at != (of);                           \
+#define list_for_each(at, next_one, of)                                  \
+    for (struct list *at = (of)->next, *next_one = at->next; at != (of); \
          at = next_one, next_one = at->next)
 
 static inline void list_init(struct list *list)

@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: MIT */
+/* The control thread's part of msgd: its parts, in order, and what runs before the loop sleeps. */
+#include "daemon/control/control.h"
+
+#include "daemon/control/connection.h"
+#include "daemon/control/deadlines.h"
+#include "daemon/control/desk.h"
+#include "daemon/control/registration.h"
+#include "daemon/control/state.h"
+#include "daemon/control/statics.h"
+#include "daemon/control/tap.h"
+#include "daemon/control/watchers.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Virtual size of a connection's shared memory; what is not used costs nothing. */
+#define LINK_ARENA_BYTES (UINT64_C(1) << 30)
+
+int64_t control_now_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_BOOTTIME, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+int64_t control_wall_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+void control_complain(struct control *control, const char *format, ...)
+{
+    char text[256];
+    uint32_t suppressed;
+    va_list arguments;
+
+    if (!log_limit_allows(&control->complaints, (int64_t)uv_hrtime(), &suppressed))
+        return;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof(text), format, arguments);
+    va_end(arguments);
+    if (suppressed)
+        log_warning("%s (and %u more lines like this)", text, suppressed);
+    else
+        log_warning("%s", text);
+}
+
+/* ---- What workers tell ---- */
+
+static void on_link_broken(void *context, struct link *link, const char *why)
+{
+    struct connection *c = link_context(link);
+
+    (void)context;
+    connection_fail(c, "what it wrote into shared memory cannot be: %s", why);
+}
+
+static void on_rejected(void *context, struct endpoint *endpoint, enum drop_reason reason,
+                        int64_t time_ns, const struct address *from, const struct address *to,
+                        const uint8_t *bytes, size_t n_bytes)
+{
+    struct control *control = context;
+    const struct desk *desk = endpoint_context(endpoint);
+    struct rejected rejected = {.uid = desk->entry ? desk->entry->owner.uid : desk->uid,
+                                .reason = reason,
+                                .time_ns = time_ns,
+                                .from = *from,
+                                .to = *to,
+                                .bytes = bytes,
+                                .n_bytes = n_bytes};
+
+    snprintf(rejected.name, sizeof(rejected.name), "%s", desk->name);
+    (void)quarantine_add(control->quarantine, &rejected);
+}
+
+static void on_tapped(void *context, struct tap *tap)
+{
+    (void)context;
+    tap_has_news(tap);
+}
+
+static void on_endpoint_failed(void *context, struct endpoint *endpoint, int error)
+{
+    struct desk *desk = endpoint_context(endpoint);
+
+    (void)context;
+    if (desk->entry && desk->entry->endpoint == endpoint)
+        desk_failed(desk, error);
+}
+
+/* ---- Before the loop sleeps ---- */
+
+static void run_ready(struct control *control)
+{
+    while (!list_is_empty(&control->ready)) {
+        struct connection *c = list_member(control->ready.next, struct connection, ready);
+
+        list_remove(&c->ready);
+        connection_run(c);
+    }
+}
+
+static bool has_more(const struct control *control)
+{
+    return !list_is_empty(&control->ready) || !list_is_empty(&control->homeless) ||
+           !list_is_empty(&control->vacated);
+}
+
+static void settle(uv_prepare_t *prepare)
+{
+    struct control *control = prepare->data;
+
+    do {
+        run_ready(control);
+        if (registry_next_deadline(control->registry) != NEVER_MS)
+            deadlines_run(control);
+        registrations_run(control);
+        watchers_run(control);
+    } while (has_more(control));
+    deadlines_arm(control);
+}
+
+/* ---- Opening ---- */
+
+static int start_workers(struct control *control)
+{
+    const struct worker_options options = {
+        .control_loop = control->loop,
+        .events = {.context = control,
+                   .link_broken = on_link_broken,
+                   .rejected = on_rejected,
+                   .tapped = on_tapped,
+                   .endpoint_failed = on_endpoint_failed},
+        .max_descriptor = control->options.max_descriptor,
+        .replies_per_source = control->config.limits.replies_per_source,
+        .link_arena_bytes = LINK_ARENA_BYTES,
+    };
+
+    control->workers = calloc(control->config.workers, sizeof(struct worker *));
+    if (!control->workers)
+        return -ENOMEM;
+    while (control->n_workers < control->config.workers) {
+        int r = worker_start(&control->workers[control->n_workers], &options);
+
+        if (r < 0)
+            return error_trace(r, "cannot start worker %u", control->n_workers);
+        control->n_workers++;
+    }
+    return 0;
+}
+
+static int make_logic(struct control *control)
+{
+    const struct config *config = &control->config;
+    uint64_t seeds[3];
+    int r;
+
+    if (getrandom(seeds, sizeof(seeds), 0) != sizeof(seeds))
+        return error_trace(-errno, "cannot get random numbers");
+    r = registry_new(&control->registry, config->port_range, seeds[0]);
+    if (r == 0)
+        r = quota_new(&control->quota, &config->limits.quota, seeds[1]);
+    if (r == 0)
+        r = quarantine_new(&control->quarantine, config->limits.quarantine_bytes, seeds[2]);
+    return r;
+}
+
+static void on_accepted(void *context, int fd)
+{
+    connection_accept(context, fd);
+}
+
+static void on_handle_gone(void *context)
+{
+    struct control *control = context;
+
+    control->n_handles--;
+    control_check_closed(control);
+}
+
+static int open_handles(struct control *control)
+{
+    int r = deadlines_open(control);
+
+    if (r < 0) {
+        close(control->options.listener);
+        return r;
+    }
+    (void)uv_prepare_init(control->loop, &control->settle);
+    control->settle.data = control;
+    control->n_handles++;
+    (void)uv_prepare_start(&control->settle, settle);
+    control->listener.accepted = on_accepted;
+    control->listener.closed = on_handle_gone;
+    control->listener.context = control;
+    r = listener_open(&control->listener, control->loop, control->options.listener);
+    if (control->listener.is_open)
+        control->n_handles++;
+    return r;
+}
+
+static struct control *control_new(const struct control_options *options)
+{
+    struct control *control = calloc(1, sizeof(*control));
+
+    if (!control)
+        return NULL;
+    control->loop = options->loop;
+    control->options = *options;
+    control->config = *options->config;
+    *options->config = (struct config){0};
+    control->since_wall_ns = control_wall_ns();
+    control->deadline_fd = -1;
+    list_init(&control->connections);
+    list_init(&control->ready);
+    list_init(&control->homeless);
+    list_init(&control->leaving);
+    list_init(&control->desks);
+    list_init(&control->watchers);
+    list_init(&control->vacated);
+    return control;
+}
+
+static void ignore(void *context)
+{
+    (void)context;
+}
+
+int control_open(struct control **out, const struct control_options *options)
+{
+    struct control *control = control_new(options);
+    struct static_changes changes;
+    int r = -ENOMEM;
+
+    *out = NULL;
+    if (control)
+        r = make_logic(control);
+    if (r == 0)
+        r = start_workers(control);
+    if (r < 0)
+        close(options->listener);
+    else
+        r = open_handles(control);
+    if (r < 0) {
+        if (control)
+            control_close(control, ignore, NULL);
+        return r;
+    }
+    statics_apply(control, &changes);
+    *out = control;
+    return 0;
+}
+
+/* ---- Closing ---- */
+
+static void free_desks(struct control *control)
+{
+    while (!list_is_empty(&control->desks)) {
+        struct desk *desk = list_member(control->desks.next, struct desk, by_change);
+
+        desk_discard(desk);
+    }
+}
+
+static void control_free(struct control *control)
+{
+    for (uint32_t i = 0; i < control->n_workers; i++)
+        control->workers[i] = worker_stop(control->workers[i]);
+    free_desks(control);
+    free(control->workers);
+    control->registry = registry_free(control->registry);
+    control->quota = quota_free(control->quota);
+    control->quarantine = quarantine_free(control->quarantine);
+    config_deinit(&control->config);
+    free(control);
+}
+
+void control_check_closed(struct control *control)
+{
+    void (*done)(void *) = control->closed;
+    void *context = control->closed_context;
+
+    if (!control->is_closing || control->n_handles > 0 || control->n_connections > 0)
+        return;
+    control_free(control);
+    done(context);
+}
+
+static void on_settle_closed(uv_handle_t *handle)
+{
+    on_handle_gone(handle->data);
+}
+
+void control_close(struct control *control, void (*done)(void *context), void *context)
+{
+    control->is_closing = true;
+    control->closed = done;
+    control->closed_context = context;
+    listener_close(&control->listener);
+    list_for_each(at, next, &control->connections)
+        connection_fail(list_member(at, struct connection, link), "hung up: msgd stops");
+    run_ready(control);
+    deadlines_close(control);
+    if (control->settle.data)
+        uv_close((uv_handle_t *)&control->settle, on_settle_closed);
+    control_check_closed(control);
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The control thread's part of msgd: the registry and whatever speaks to it over the control
+ * socket. Everything here runs on one loop.
+ */
+#ifndef MSGD_DAEMON_CONTROL_CONTROL_H
+#define MSGD_DAEMON_CONTROL_CONTROL_H
+
+#include "daemon/base/error.h"
+#include "daemon/config/config.h"
+
+#include <uv.h>
+
+struct control;
+
+struct control_options {
+    uv_loop_t *loop;
+    int listener;          /* a listening Unix socket; taken */
+    int max_descriptor;    /* the highest that this process can have */
+    struct config *config; /* taken: left zeroed */
+    /*
+     * Reads the configuration again, with the options of the command line applied, into an
+     * uninitialised out. As config_load.
+     */
+    int (*load)(void *context, struct config *out, struct config_error *error);
+    void *context;
+};
+
+/*
+ * Starts the workers, opens the static endpoints and serves the socket. 0 or -errno; what was taken
+ * is closed in both cases.
+ */
+int control_open(struct control **out, const struct control_options *options) MUST_USE;
+
+/* Reads the configuration and applies what has changed. 0, CONFIG_REFUSED (*error says why; nothing
+ * has changed), -ENOMEM. */
+int control_reload(struct control *control, struct config_error *error) MUST_USE;
+
+/*
+ * Accepts nobody any more, writes what is queued (briefly), drains and closes every endpoint. done
+ * runs when all handles are closed; control is freed then.
+ */
+void control_close(struct control *control, void (*done)(void *context), void *context);
+
+#endif

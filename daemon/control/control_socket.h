@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/* The control socket as a file: made where it is safe, and never taken from a msgd that lives. */
+#ifndef MSGD_DAEMON_CONTROL_CONTROL_SOCKET_H
+#define MSGD_DAEMON_CONTROL_CONTROL_SOCKET_H
+
+#include "daemon/base/error.h"
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+struct control_socket {
+    int fd;
+    char *path; /* NULL: not ours to remove */
+    dev_t device;
+    ino_t inode;
+};
+
+enum control_socket_outcome {
+    SOCKET_IS_ALIVE = 1, /* somebody answers there; it has been logged who */
+};
+
+/*
+ * Listens at `path`, mode 0666. A directory that is not there is made, 0755 for root, else 0700.
+ * is_private: the directory has to be the caller's alone and no symbolic link. A file that nobody
+ * listens at any more is replaced. 0, SOCKET_IS_ALIVE, or -errno, logged with what to do.
+ */
+int control_socket_listen(struct control_socket *out, const char *path, bool is_private) MUST_USE;
+
+/* The one that systemd passed (msgd.socket): 1; 0: there is none; or -errno. */
+int control_socket_inherit(struct control_socket *out) MUST_USE;
+
+/* Removes the file if it is still the one that was made. fd is not closed: whoever took it does
+ * that. */
+void control_socket_remove(struct control_socket *socket);
+
+#endif

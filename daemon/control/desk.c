@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: MIT */
+/* What control keeps for a registered name. */
+#include "daemon/control/desk.h"
+
+#include "daemon/control/call.h"
+#include "daemon/control/deadlines.h"
+#include "daemon/control/holders.h"
+#include "daemon/control/listing.h"
+#include "daemon/control/registration.h"
+#include "daemon/control/state.h"
+#include "daemon/control/survey.h"
+#include "daemon/control/tap.h"
+#include "daemon/control/watchers.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+int desk_new(struct desk **out, struct control *control, struct entry *entry, uid_t uid,
+             struct account *account)
+{
+    struct desk *desk = calloc(1, sizeof(*desk));
+
+    *out = desk;
+    if (!desk)
+        return -ENOMEM;
+    desk->control = control;
+    desk->entry = entry;
+    memcpy(desk->name, entry->settings.name, sizeof(desk->name));
+    desk->uid = uid;
+    desk->account = account;
+    desk->lane = control->next_worker++ % control->n_workers;
+    list_init(&desk->holders);
+    list_init(&desk->taps);
+    entry->control = desk;
+    desk_changed(desk);
+    return 0;
+}
+
+static void desk_free(struct desk *desk)
+{
+    quota_give_endpoint(desk->control->quota, desk->uid);
+    list_remove(&desk->by_change);
+    list_remove(&desk->vacated);
+    free(desk);
+}
+
+void desk_discard(struct desk *desk)
+{
+    registry_remove(desk->control->registry, desk->entry);
+    desk_free(desk);
+}
+
+struct worker *desk_worker(const struct desk *desk)
+{
+    return desk->control->workers[desk->lane];
+}
+
+void desk_changed(struct desk *desk)
+{
+    struct control *control = desk->control;
+
+    desk->changed = ++control->change;
+    list_remove(&desk->by_change);
+    list_append(&control->desks, &desk->by_change);
+}
+
+/* ---- Opening ---- */
+
+/* An opening under way. */
+struct opening {
+    struct settings settings; /* shallow: endpoint_open keeps nothing of it; address: where */
+    struct endpoint *endpoint;
+    struct open_failure *why;
+};
+
+static int open_here(struct desk *desk, struct opening *o)
+{
+    return endpoint_open(&o->endpoint, &o->settings, desk->account, desk, o->why);
+}
+
+static int open_in_range(struct desk *desk, struct opening *o)
+{
+    struct address *at = &o->settings.address;
+    struct port_walk walk = {0};
+
+    *o->why = (struct open_failure){.address = *at, .what = "bind"};
+    while ((at->port = registry_port_candidate(desk->control->registry, at, &walk)) != 0) {
+        int r = open_here(desk, o);
+
+        if (r != -EADDRINUSE)
+            return r;
+    }
+    return -ENOSPC;
+}
+
+static int open_sockets(struct desk *desk, struct opening *o)
+{
+    return o->settings.address.port ? open_here(desk, o) : open_in_range(desk, o);
+}
+
+static void take_endpoint(struct desk *desk, const struct opening *o)
+{
+    desk->entry->endpoint = o->endpoint;
+    worker_add(desk_worker(desk), o->endpoint);
+    registry_bound(desk->control->registry, desk->entry, &o->settings.address);
+    desk_changed(desk);
+    holders_connect(desk);
+}
+
+int desk_open(struct desk *desk, const struct address *where, struct open_failure *why)
+{
+    struct opening o = {.settings = desk->entry->settings, .why = why};
+    int r;
+
+    o.settings.address = *where;
+    r = open_sockets(desk, &o);
+    if (r == 0)
+        take_endpoint(desk, &o);
+    return r;
+}
+
+/* ---- Changing ---- */
+
+int desk_leave(struct desk *desk, const struct connection *but)
+{
+    int r = desk_close(desk, DROP_RELEASED, NULL);
+
+    if (r < 0)
+        return r;
+    holders_end_attached(desk, but, "has moved to another address");
+    taps_end(desk, &(struct ending){.error = "io.msgd.TryAgain", .reason = "has moved"});
+    return 0;
+}
+
+/* An old address can be in the way of the new one, such as 127.0.0.1:7000 of *:7000. */
+static int make_way(struct desk *desk, const struct connection *but, uint16_t port)
+{
+    if (!desk->entry->endpoint || desk->entry->address.port != port)
+        return -EADDRINUSE;
+    if (desk_leave(desk, but) < 0)
+        return -ENOMEM;
+    registry_bind_failed(desk->control->registry, desk->entry, -EADDRINUSE, control_now_ms());
+    desk_changed(desk);
+    return -EADDRINUSE;
+}
+
+static int move(struct desk *desk, const struct settings *settings,
+                const struct desk_change *change, struct open_failure *why)
+{
+    struct opening o = {.settings = *settings, .why = why};
+    int r;
+
+    o.settings.address = *change->where;
+    r = open_sockets(desk, &o);
+    if (r == -EADDRINUSE)
+        return make_way(desk, change->but, o.settings.address.port);
+    if (r < 0)
+        return r;
+    if (desk->entry->endpoint && desk_leave(desk, change->but) < 0) {
+        endpoint_discard(o.endpoint);
+        return -ENOMEM;
+    }
+    take_endpoint(desk, &o);
+    return 0;
+}
+
+int desk_reconfigure(struct desk *desk, const struct desk_change *change, struct open_failure *why)
+{
+    struct entry *entry = desk->entry;
+    struct settings merged;
+    int r = settings_merge(&entry->settings, change->settings, change->changes, &merged);
+
+    if (r < 0)
+        return r;
+    if (change->where)
+        r = move(desk, &merged, change, why);
+    else if (entry->endpoint && change->changes)
+        r = worker_configure(desk_worker(desk), entry->endpoint, &merged);
+    if (r < 0) {
+        settings_deinit(&merged);
+        return r;
+    }
+    if (change->changes)
+        desk_changed(desk);
+    registry_configure(desk->control->registry, entry, &merged);
+    return 0;
+}
+
+/* ---- Closing ---- */
+
+static void answer_release(struct call *call, const struct ledger *ledger)
+{
+    struct json_writer *w = call_begin_reply(call);
+
+    listing_write_ledger(w, ledger);
+    call_finish(call);
+}
+
+static void on_removed(void *context, const struct ledger *final)
+{
+    struct leaving *leaving = context;
+    struct desk *desk = leaving->desk;
+
+    list_remove(&leaving->link);
+    while (!list_is_empty(&leaving->releases)) {
+        struct call *call = list_member(leaving->releases.next, struct call, parked);
+
+        list_remove(&call->parked);
+        answer_release(call, final);
+    }
+    registrations_unpark(desk->control, &leaving->parked);
+    if (desk->control->is_port_awaited)
+        deadlines_retry_port(desk->control, leaving->address.port);
+    free(leaving);
+    if (--desk->n_leaving == 0 && !desk->entry)
+        desk_free(desk);
+}
+
+int desk_close(struct desk *desk, enum drop_reason reason, struct leaving **out)
+{
+    struct leaving *leaving = calloc(1, sizeof(*leaving));
+
+    if (!leaving)
+        return -ENOMEM;
+    list_init(&leaving->parked);
+    list_init(&leaving->releases);
+    leaving->desk = desk;
+    leaving->address = desk->entry->address;
+    if (worker_remove(desk_worker(desk), desk_endpoint(desk), reason, on_removed, leaving) < 0) {
+        free(leaving);
+        return -ENOMEM;
+    }
+    list_append(&desk->control->leaving, &leaving->link);
+    desk->n_leaving++;
+    desk->entry->endpoint = NULL;
+    if (out)
+        *out = leaving;
+    return 0;
+}
+
+static void answer_when_removed(struct call *call, struct leaving *leaving)
+{
+    struct ledger none = {.since_ns = control_wall_ns(), .is_kernel_dropped_exact = true};
+
+    if (call && leaving)
+        list_append(&leaving->releases, &call->parked);
+    else if (call)
+        answer_release(call, &none);
+}
+
+int desk_remove(struct desk *desk, enum drop_reason reason, struct call *call)
+{
+    struct control *control = desk->control;
+    struct entry *entry = desk->entry;
+    struct ending ending = {.error = "io.msgd.NoSuchEndpoint", .reason = "was released"};
+    struct leaving *leaving = NULL;
+
+    if (entry->endpoint && desk_close(desk, reason, &leaving) < 0)
+        return -ENOMEM;
+    holders_end(desk, call ? call->connection : NULL, &ending);
+    taps_end(desk, &ending);
+    while (!list_is_empty(&desk->holders))
+        holder_leave(list_member(desk->holders.next, struct holder, of_desk));
+    registrations_rehome(control, entry);
+    watchers_note_removed(control, desk->name);
+    desk->entry = NULL;
+    list_remove(&desk->by_change);
+    list_remove(&desk->vacated);
+    registry_remove(control->registry, entry);
+    answer_when_removed(call, leaving);
+    if (desk->n_leaving == 0)
+        desk_free(desk);
+    return 0;
+}
+
+int desk_empty(struct desk *desk)
+{
+    int r = desk->entry->endpoint ? desk_close(desk, DROP_EXPIRED, NULL) : 0;
+
+    if (r < 0)
+        return r;
+    desk->control->is_port_awaited = true;
+    registry_bind_failed(desk->control->registry, desk->entry, -EADDRINUSE, control_now_ms());
+    desk_changed(desk);
+    return 0;
+}
+
+/* ---- The ledger of one that stays ---- */
+
+struct ledger_answer {
+    struct call *call;
+    struct ledger ledger;
+};
+
+static bool on_ledger(void *context, const struct desk *desk, const struct snapshot *snapshot)
+{
+    struct ledger_answer *answer = context;
+
+    (void)desk;
+    if (snapshot)
+        answer->ledger = snapshot->ledger;
+    return true;
+}
+
+static void on_surveyed(void *context, int status)
+{
+    struct ledger_answer *answer = context;
+
+    if (status == 0)
+        answer_release(answer->call, &answer->ledger);
+    else
+        call_try_again(answer->call, "no memory");
+    free(answer);
+}
+
+void desk_answer_ledger(struct desk *desk, struct call *call)
+{
+    struct survey_order order = {.row = on_ledger, .done = on_surveyed};
+    struct ledger_answer *answer = calloc(1, sizeof(*answer));
+
+    if (!answer || name_list_add(&order.names, desk->name) < 0) {
+        free(answer);
+        call_try_again(call, "no memory");
+        return;
+    }
+    answer->call = call;
+    answer->ledger = (struct ledger){.since_ns = control_wall_ns()};
+    order.context = answer;
+    survey_begin(desk->control, &order);
+}
+
+struct leaving *desk_find_leaving(struct control *control, const struct address *address)
+{
+    list_for_each(at, next, &control->leaving)
+    {
+        struct leaving *leaving = list_member(at, struct leaving, link);
+
+        if (leaving->address.port == address->port)
+            return leaving;
+    }
+    return NULL;
+}
+
+/* ---- Failing ---- */
+
+void desk_failed(struct desk *desk, int error)
+{
+    char where[ADDRESS_TEXT_MAX];
+
+    if (!desk->entry || !desk->entry->endpoint)
+        return;
+    log_warning("%s at %s: its socket failed (%s); it will be opened again", desk->name,
+                address_print(&desk->entry->address, where), strerrordesc_np(-error));
+    if (desk_close(desk, DROP_RELEASED, NULL) < 0)
+        return;
+    registry_bind_failed(desk->control->registry, desk->entry, error, control_now_ms());
+    holders_end_attached(desk, NULL, "has lost its socket");
+    taps_end(desk, &(struct ending){.error = "io.msgd.TryAgain", .reason = "has lost its socket"});
+    desk_changed(desk);
+}

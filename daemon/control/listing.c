@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: MIT */
+/* An endpoint as JSON. */
+#include "daemon/control/listing.h"
+
+#include "proto/text.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static void put_time_or_null(struct json_writer *w, const char *key, int64_t time_ns)
+{
+    char text[TIME_TEXT_MAX];
+
+    json_put_string(w, key, time_ns ? time_print(time_ns, text) : NULL);
+}
+
+static void put_pid(struct json_writer *w, pid_t pid)
+{
+    if (pid > 0)
+        json_put_int(w, "pid", pid);
+    else
+        json_put_null(w, "pid");
+}
+
+static void put_strings(struct json_writer *w, const char *key, char *const *strings, size_t n)
+{
+    json_begin_array(w, key);
+    for (size_t i = 0; i < n; i++)
+        json_put_string(w, NULL, strings[i]);
+    json_end_array(w);
+}
+
+static void put_allow(struct json_writer *w, const struct settings *s)
+{
+    char text[ADDRESS_TEXT_MAX];
+
+    json_begin_array(w, "allow");
+    for (size_t i = 0; i < s->n_allow; i++)
+        json_put_string(w, NULL, network_print(&s->allow[i], text));
+    json_end_array(w);
+}
+
+static void put_settings(struct json_writer *w, const struct listing *l)
+{
+    const struct settings *s = &l->entry->settings;
+    char address[ADDRESS_TEXT_MAX];
+
+    json_put_string(w, "name", s->name);
+    json_put_string(w, "address", address_print_ip(&l->entry->address, address));
+    json_put_int(w, "port", l->entry->address.port);
+    json_put_string(w, "mode", endpoint_mode_key(s->mode));
+    json_put_string(w, "on_conflict", conflict_rule_key(s->on_conflict));
+    json_put_bool(w, "may_replace", s->may_replace);
+    json_put_int(w, "lease_s", s->lease_s);
+    json_put_uint(w, "mailbox_bytes", s->mailbox_bytes);
+    json_put_string(w, "when_full", when_full_key(s->when_full));
+    json_put_bool(w, "durable", false);
+    json_put_string(w, "format", payload_format_key(s->format));
+    json_put_uint(w, "max_message_bytes", s->max_message_bytes);
+    put_allow(w, s);
+    json_put_bool(w, "gro", s->gro);
+    json_put_int(w, "shards", 1);
+    json_put_uint(w, "receive_buffer_bytes", s->receive_buffer_bytes);
+    json_put_uint(w, "receive_buffer_granted", l->receive_buffer_granted);
+    json_begin_array(w, "sessions");
+    json_end_array(w);
+    put_strings(w, "users", s->users, s->n_users);
+    put_strings(w, "groups", s->groups, s->n_groups);
+}
+
+static void put_error(struct json_writer *w, const struct entry *e)
+{
+    char text[160], address[ADDRESS_TEXT_MAX];
+
+    if (e->state != ENTRY_PENDING || e->error == 0) {
+        json_put_null(w, "error");
+        return;
+    }
+    snprintf(text, sizeof(text), "cannot bind %s: %s", address_print(&e->address, address),
+             strerrordesc_np(-e->error));
+    json_put_string(w, "error", text);
+}
+
+static void put_lease_left(struct json_writer *w, const struct listing *l)
+{
+    int64_t deadline_ms = l->entry->lease_deadline_ms;
+
+    if (deadline_ms == NEVER_MS)
+        json_put_null(w, "lease_left_s");
+    else
+        json_put_int(w, "lease_left_s",
+                     deadline_ms > l->now_ms ? (deadline_ms - l->now_ms + 999) / 1000 : 0);
+}
+
+static void put_state(struct json_writer *w, const struct listing *l)
+{
+    const struct entry *e = l->entry;
+
+    json_put_bool(w, "static", e->is_static);
+    json_put_string(w, "state", entry_state_key(e->state));
+    put_error(w, e);
+    put_time_or_null(w, "away_since", e->away_since_wall_ns);
+    put_lease_left(w, l);
+    json_put_uint(w, "generation", e->generation);
+    json_begin_object(w, "owner");
+    json_put_int(w, "uid", e->owner.uid);
+    put_pid(w, e->owner.pid);
+    json_put_string(w, "user", l->user);
+    json_put_string(w, "exe", l->is_for_owner ? l->exe : NULL);
+    json_end_object(w);
+}
+
+static void put_consumers(struct json_writer *w, const struct listing *l)
+{
+    json_begin_array(w, "consumers");
+    for (size_t i = 0; i < l->n_consumers; i++) {
+        const struct listing_consumer *c = &l->consumers[i];
+
+        json_begin_object(w, NULL);
+        put_pid(w, c->pid);
+        json_put_int(w, "uid", c->uid);
+        json_put_string(w, "kind", c->kind == CONSUMER_RECEIVING ? "receiving" : "attached");
+        json_put_uint(w, "delivered", c->delivered);
+        json_put_uint(w, "queued", c->queued);
+        json_put_uint(w, "missed", c->missed);
+        json_end_object(w);
+    }
+    json_end_array(w);
+    json_put_uint(w, "waiting", l->entry->n_waiters);
+}
+
+static void put_sources(struct json_writer *w, const struct snapshot *s)
+{
+    char address[ADDRESS_TEXT_MAX];
+
+    json_begin_array(w, "sources");
+    for (uint32_t i = 0; s && i < s->n_sources; i++) {
+        json_begin_object(w, NULL);
+        json_put_string(w, "address", address_print_ip(&s->sources[i].address, address));
+        json_put_uint(w, "messages", s->sources[i].messages);
+        json_put_uint(w, "error", s->sources[i].error);
+        json_end_object(w);
+    }
+    json_end_array(w);
+}
+
+void listing_write_ledger(struct json_writer *w, const struct ledger *l)
+{
+    char since[TIME_TEXT_MAX];
+
+    json_begin_object(w, "ledger");
+    json_put_string(w, "since", time_print(l->since_ns, since));
+    json_put_uint(w, "datagrams", l->datagrams);
+    json_put_uint(w, "kernel_dropped", l->kernel_dropped);
+    json_put_bool(w, "kernel_dropped_exact", l->is_kernel_dropped_exact);
+    json_put_uint(w, "received", l->received);
+    json_put_uint(w, "delivered", l->delivered);
+    json_put_uint(w, "queued", l->queued);
+    json_put_uint(w, "spooled", l->spooled);
+    json_put_uint(w, "protocol", l->protocol);
+    json_begin_object(w, "dropped");
+    for (int reason = 0; reason < N_DROP_REASONS; reason++)
+        if (l->dropped[reason])
+            json_put_uint(w, drop_reason_key(reason), l->dropped[reason]);
+    json_end_object(w);
+    json_end_object(w);
+}
+
+void listing_write(struct json_writer *w, const struct listing *l)
+{
+    const struct ledger none = {.since_ns = l->entry->since_wall_ns,
+                                .is_kernel_dropped_exact = true};
+
+    json_begin_object(w, NULL);
+    put_settings(w, l);
+    put_state(w, l);
+    json_begin_object(w, "mailbox");
+    json_put_uint(w, "bytes", l->entry->settings.mailbox_bytes);
+    json_put_uint(w, "used", l->snapshot ? l->snapshot->mailbox_used : 0);
+    json_end_object(w);
+    put_consumers(w, l);
+    listing_write_ledger(w, l->snapshot ? &l->snapshot->ledger : &none);
+    if (l->is_for_owner)
+        put_sources(w, l->snapshot);
+    else
+        json_put_null(w, "sources");
+    json_end_object(w);
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/* An endpoint as JSON: type Endpoint of io.msgd.varlink. Writes only; knows no I/O. */
+#ifndef MSGD_DAEMON_CONTROL_LISTING_H
+#define MSGD_DAEMON_CONTROL_LISTING_H
+
+#include "daemon/core/ledger.h"
+#include "daemon/core/registry.h"
+#include "daemon/data/worker.h"
+#include "proto/json_writer.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct listing_consumer {
+    pid_t pid; /* 0: unknown */
+    uid_t uid;
+    enum consumer_kind kind;
+    uint64_t delivered;
+    uint64_t queued;
+    uint64_t missed;
+};
+
+struct listing {
+    const struct entry *entry;
+    const struct snapshot *snapshot; /* NULL: it is not bound */
+    uint32_t receive_buffer_granted;
+    bool is_for_owner; /* or an administrator: with exe and sources */
+    const char *user;  /* NULL: unknown */
+    const char *exe;   /* NULL: unknown */
+    int64_t now_ms;    /* CLOCK_BOOTTIME */
+    const struct listing_consumer *consumers;
+    size_t n_consumers;
+};
+
+/* One element of `endpoints`. */
+void listing_write(struct json_writer *w, const struct listing *listing);
+
+/* The member "ledger". */
+void listing_write_ledger(struct json_writer *w, const struct ledger *ledger);
+
+#endif

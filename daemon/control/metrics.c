@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: MIT */
+/* Everything counted, as Prometheus text. */
+#include "daemon/control/metrics.h"
+
+#include <inttypes.h>
+
+/* The labels of an endpoint. Names and addresses hold nothing that needs escaping but a scope
+ * might. */
+static void put_label_value(FILE *out, const char *text)
+{
+    for (; *text; text++) {
+        if (*text == '\\' || *text == '"')
+            fputc('\\', out);
+        if (*text == '\n')
+            fputs("\\n", out);
+        else
+            fputc(*text, out);
+    }
+}
+
+static void put_labels(FILE *out, const struct metrics_row *row)
+{
+    char address[ADDRESS_TEXT_MAX];
+
+    fputs("{name=\"", out);
+    put_label_value(out, row->name);
+    fputs("\",address=\"", out);
+    put_label_value(out, address_print(&row->address, address));
+    fputc('"', out);
+}
+
+static void put_family(FILE *out, const char *name, const char *type, const char *help)
+{
+    fprintf(out, "# HELP msgd_%s %s\n# TYPE msgd_%s %s\n", name, help, name, type);
+}
+
+static void put_value(FILE *out, const char *name, uint64_t value)
+{
+    fprintf(out, "msgd_%s %" PRIu64 "\n", name, value);
+}
+
+/* ---- Of each endpoint ---- */
+
+struct row_metric {
+    const char *name;
+    const char *type;
+    const char *help;
+    uint64_t (*value)(const struct metrics_row *row);
+};
+
+#define LEDGER_VALUE(field)                                    \
+    static uint64_t value_##field(const struct metrics_row *r) \
+    {                                                          \
+        return r->ledger.field;                                \
+    }
+
+LEDGER_VALUE(datagrams)
+LEDGER_VALUE(kernel_dropped)
+LEDGER_VALUE(is_kernel_dropped_exact)
+LEDGER_VALUE(received)
+LEDGER_VALUE(delivered)
+LEDGER_VALUE(queued)
+LEDGER_VALUE(protocol)
+
+static uint64_t value_mailbox_bytes(const struct metrics_row *r)
+{
+    return r->mailbox_bytes;
+}
+
+static uint64_t value_mailbox_used(const struct metrics_row *r)
+{
+    return r->mailbox_used;
+}
+
+static uint64_t value_consumers(const struct metrics_row *r)
+{
+    return r->n_consumers;
+}
+
+static const struct row_metric row_metrics[] = {
+    {"datagrams_total", "counter", "Datagrams read from the socket.", value_datagrams},
+    {"kernel_dropped_total", "counter", "Datagrams that the kernel dropped for want of buffer.",
+     value_kernel_dropped},
+    {"kernel_dropped_exact", "gauge", "1 where kernel_dropped is exact.",
+     value_is_kernel_dropped_exact},
+    {"received_total", "counter", "Messages that came.", value_received},
+    {"delivered_total", "counter", "Messages that a consumer released.", value_delivered},
+    {"queued", "gauge", "Messages in the mailbox.", value_queued},
+    {"protocol_total", "counter", "Datagrams that are protocol and end in no mailbox.",
+     value_protocol},
+    {"mailbox_bytes", "gauge", "The mailbox's bound.", value_mailbox_bytes},
+    {"mailbox_used_bytes", "gauge", "Bytes in the mailbox.", value_mailbox_used},
+    {"consumers", "gauge", "Attached or receiving consumers.", value_consumers},
+};
+
+static void put_row_metric(FILE *out, const struct row_metric *metric, const struct metrics *m)
+{
+    put_family(out, metric->name, metric->type, metric->help);
+    for (size_t i = 0; i < m->n_rows; i++) {
+        fprintf(out, "msgd_%s", metric->name);
+        put_labels(out, &m->rows[i]);
+        fprintf(out, "} %" PRIu64 "\n", metric->value(&m->rows[i]));
+    }
+}
+
+/* A reason is shown once it has happened, or 10,000 endpoints would be mostly zeros. */
+static void put_dropped(FILE *out, const struct metrics *m)
+{
+    put_family(out, "dropped_total", "counter", "Messages that were not delivered, by reason.");
+    for (size_t i = 0; i < m->n_rows; i++) {
+        for (int reason = 0; reason < N_DROP_REASONS; reason++) {
+            if (m->rows[i].ledger.dropped[reason] == 0)
+                continue;
+            fputs("msgd_dropped_total", out);
+            put_labels(out, &m->rows[i]);
+            fprintf(out, ",reason=\"%s\"} %" PRIu64 "\n", drop_reason_key(reason),
+                    m->rows[i].ledger.dropped[reason]);
+        }
+    }
+}
+
+static void put_state(FILE *out, const struct metrics *m)
+{
+    put_family(out, "endpoint_state", "gauge", "1 for the state that the endpoint is in.");
+    for (size_t i = 0; i < m->n_rows; i++) {
+        fputs("msgd_endpoint_state", out);
+        put_labels(out, &m->rows[i]);
+        fprintf(out, ",state=\"%s\"} 1\n", entry_state_key(m->rows[i].state));
+    }
+}
+
+/* ---- Of msgd itself ---- */
+
+static void put_sum(FILE *out, const char *name, const char *type, const char *help, uint64_t value)
+{
+    put_family(out, name, type, help);
+    put_value(out, name, value);
+}
+
+static void put_workers(FILE *out, const struct metrics *m)
+{
+    struct worker_info sum = {0};
+
+    for (size_t i = 0; i < m->n_workers; i++) {
+        sum.evidence_lost += m->workers[i].evidence_lost;
+        sum.tap_missed += m->workers[i].tap_missed;
+        sum.links_broken += m->workers[i].links_broken;
+        sum.replies_limited += m->workers[i].replies_limited;
+        sum.replies_refused += m->workers[i].replies_refused;
+        sum.bytes_resident += m->workers[i].bytes_resident;
+    }
+    put_sum(out, "quarantine_missed_total", "counter",
+            "Rejected datagrams that were counted but not kept.", sum.evidence_lost);
+    put_sum(out, "tap_missed_total", "counter", "Copies that taps could not keep up with.",
+            sum.tap_missed);
+    put_sum(out, "links_broken_total", "counter",
+            "Consumers that were detached for what they wrote.", sum.links_broken);
+    put_sum(out, "replies_limited_total", "counter", "Replies refused by replies_per_source.",
+            sum.replies_limited);
+    put_sum(out, "replies_refused_total", "counter", "Replies refused for their destination.",
+            sum.replies_refused);
+    put_sum(out, "arena_bytes", "gauge", "Memory that messages lie in.", sum.bytes_resident);
+}
+
+void metrics_write(FILE *out, const struct metrics *m)
+{
+    put_family(out, "build_info", "gauge", "Always 1.");
+    fprintf(out, "msgd_build_info{version=\"%s\"} 1\n", MSGD_VERSION);
+    put_family(out, "start_time_seconds", "gauge", "When msgd was started, in Unix time.");
+    fprintf(out, "msgd_start_time_seconds %.3f\n", (double)m->since_ns / 1e9);
+    put_sum(out, "endpoints", "gauge", "Registered names.", m->n_rows);
+    put_sum(out, "connections", "gauge", "Control connections.", m->connections);
+    put_sum(out, "quarantine_entries", "gauge", "Datagrams in quarantine.", m->quarantine_entries);
+    put_sum(out, "quarantine_bytes", "gauge", "Bytes in quarantine.", m->quarantine_bytes);
+    put_sum(out, "quarantine_discarded_total", "counter",
+            "Datagrams that left quarantine for newer ones.", m->quarantine_discarded);
+    put_workers(out, m);
+    for (size_t i = 0; i < sizeof(row_metrics) / sizeof(row_metrics[0]); i++)
+        put_row_metric(out, &row_metrics[i], m);
+    put_dropped(out, m);
+    put_state(out, m);
+}

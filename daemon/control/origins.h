@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Where handed-over messages came from, so that they can be answered: of the last ORIGINS_KEPT of
+ * one Receive call. And which of them are not released yet.
+ */
+#ifndef MSGD_DAEMON_CONTROL_ORIGINS_H
+#define MSGD_DAEMON_CONTROL_ORIGINS_H
+
+#include "daemon/base/error.h"
+#include "proto/address.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define ORIGINS_KEPT 4096u
+
+struct origin {
+    uint64_t seq;
+    struct address from;
+    struct address to;
+    bool is_answered;
+};
+
+/* Zeroed to begin with. */
+struct origins {
+    struct origin *kept; /* a ring, `capacity` (a power of two) long */
+    size_t capacity;
+    uint64_t n_added; /* ever */
+};
+
+void origins_deinit(struct origins *o);
+/* Adds one; the oldest goes where ORIGINS_KEPT are there. 0 or -ENOMEM. */
+int origins_add(struct origins *o, const struct origin *origin) MUST_USE;
+/* The latest of that number; NULL: not there (any more). */
+struct origin *origins_find(struct origins *o, uint64_t seq);
+
+/* Numbers of messages in the order of handing over, until they are released. Zeroed to begin with.
+ */
+struct unreleased {
+    uint64_t *seqs; /* a ring, `capacity` (a power of two) long */
+    size_t capacity;
+    uint64_t first;
+    uint64_t end;
+    uint64_t highest; /* released so far */
+};
+
+void unreleased_deinit(struct unreleased *u);
+int unreleased_add(struct unreleased *u, uint64_t seq) MUST_USE;
+/* Everything up to seq has been released. */
+void unreleased_release(struct unreleased *u, uint64_t seq);
+static inline size_t unreleased_count(const struct unreleased *u)
+{
+    return (size_t)(u->end - u->first);
+}
+
+#endif
