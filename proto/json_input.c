@@ -13,6 +13,7 @@
  * doubling, and the values of the 1,024 bytes that it has read ahead.
  */
 #define RESERVE_BYTES (512u * 1024u)
+#define KEPT_BYTES    (8u * 1024u * 1024u)
 #define BLOCK_ALIGN   _Alignof(max_align_t)
 
 /* The parse that this thread is in, if any. */
@@ -25,6 +26,9 @@ struct parse {
 };
 
 static _Thread_local struct parse *current;
+/* A reserve of this thread for its next parse; never touched while there is memory. */
+static _Thread_local uint8_t *kept;
+static _Thread_local size_t n_kept;
 static bool is_guarded;
 
 static void *take_reserve(struct parse *p, size_t n)
@@ -96,20 +100,37 @@ static int outcome_of(const struct parse *p, const json_error_t *error)
     return -EINVAL;
 }
 
+/* The kept one, or a larger one in its place. False: no memory. */
+static bool open_reserve(struct parse *p, size_t n)
+{
+    if (n > n_kept) {
+        free(kept);
+        kept = malloc(n);
+        n_kept = kept ? n : 0;
+    }
+    p->reserve = kept;
+    p->n_reserve = n_kept;
+    return kept != NULL;
+}
+
+static void close_reserve(void)
+{
+    if (n_kept <= KEPT_BYTES)
+        return;
+    free(kept);
+    kept = NULL;
+    n_kept = 0;
+}
+
 int json_input_parse(const char *text, size_t n_text, size_t flags, json_t **out,
                      json_error_t *error)
 {
     struct parse p = {.text = text, .left = n_text};
 
     *out = NULL;
-    if (is_guarded) {
-        /* Most of it is never touched, and costs its address space only. */
-        p.n_reserve = RESERVE_BYTES + 4 * n_text;
-        p.reserve = malloc(p.n_reserve);
-        if (!p.reserve)
-            return -ENOMEM;
-    }
+    if (is_guarded && !open_reserve(&p, RESERVE_BYTES + 4 * n_text))
+        return -ENOMEM;
     *out = parse(&p, flags, error);
-    free(p.reserve);
+    close_reserve();
     return *out ? 0 : outcome_of(&p, error);
 }
