@@ -311,7 +311,9 @@ ALWAYS_INLINE void nesting_pop(struct walk *w)
     w->depth--;
 }
 
-/* p: at the '{' or '[' of a text whose last byte is '}' or ']', so that nothing else runs past it.
+/*
+ * p: at the '{' or '[' of a text whose last byte is '}' or ']', so that nothing else runs past it.
+ * One switch for all values: with the scalars' in a function of their own it takes a tenth longer.
  */
 ALWAYS_INLINE bool walk_container(struct walk *w, const uint8_t *p)
 {
