@@ -43,15 +43,16 @@ fuzz_one() {
     [ "$found" = 0 ] && [ -n "$executions" ]
 }
 
-# merge_one PARSER: the fewest inputs that reach everything which all inputs reach.
+# merge_one PARSER: the fewest inputs that reach everything which all inputs reach; of these the 100
+# smallest, and none above 1 KiB, so that the tree stays small.
 merge_one() {
     local parser=$1 merged=$build/merged/$1
     rm -rf "$merged"
     mkdir -p "$merged"
     "$build/tests/fuzz/fuzz_$parser" -merge=1 -max_len=$longest "$merged" "$here/corpus/$parser" \
         "$build/corpus/$parser" >/dev/null 2>&1
-    find "$merged" -type f -size -4k -print0 | sort -z | head -z -n 100 |
-        xargs -0 -r cp -t "$here/corpus/$parser"
+    find "$merged" -type f -size -1025c -printf '%s %p\n' | sort -n | head -n 100 | cut -d ' ' -f 2- |
+        xargs -r -d '\n' cp -t "$here/corpus/$parser"
 }
 
 failed=0
