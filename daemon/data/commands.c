@@ -239,7 +239,7 @@ int worker_send(struct worker *worker, const struct send_request *request)
 static void run_inject(struct worker *w, struct command *c)
 {
     struct parcel *p = CONTAINER_OF(c, struct parcel, command);
-    struct arrival a = {.bytes = p->bytes, .n_bytes = p->n_bytes};
+    struct arrival a = {.bytes = p->bytes, .n_bytes = p->n_bytes, .is_in_quarantine = true};
 
     memcpy(a.meta.from_ip, p->from.ip, sizeof(a.meta.from_ip));
     memcpy(a.meta.to_ip, p->to.ip, sizeof(a.meta.to_ip));

@@ -130,7 +130,7 @@ int intake_datagram(struct endpoint *e, const struct arrival *a)
         return outcome;
     }
     e->ledger.dropped[outcome]++;
-    if (is_evidence(outcome))
+    if (is_evidence(outcome) && !a->is_in_quarantine)
         evidence_put(e, (enum drop_reason)outcome, a);
     return outcome;
 }

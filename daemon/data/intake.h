@@ -23,6 +23,7 @@ struct arrival {
     const uint8_t *bytes;
     size_t n_bytes;
     bool is_truncated;
+    bool is_in_quarantine; /* given again: refused, it stays where it is */
 };
 
 /* Checks and files it. MESSAGE_KEPT or the drop reason; counts all but `datagrams`. */
