@@ -13,14 +13,16 @@
 #include <unistd.h>
 
 static volatile sig_atomic_t is_asked;
+static volatile sig_atomic_t is_time;
 static pthread_t watcher;
 static pthread_t main_thread;
 static int watcher_end = -1; /* an eventfd; -1: no watcher runs */
 
 static void on_signal(int number)
 {
-    (void)number;
     int saved = errno;
+    if (number == SIGALRM && !is_asked)
+        is_time = 1;
     is_asked = 1;
     const struct itimerval often = {.it_interval.tv_usec = 20000, .it_value.tv_usec = 20000};
     setitimer(ITIMER_REAL, &often, NULL);
@@ -92,6 +94,21 @@ void ending_deinit(void)
 bool ending_is_asked(void)
 {
     return is_asked != 0;
+}
+
+void ending_set_time(int ms)
+{
+    const struct itimerval once = {.it_value = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000}};
+    if (!is_asked)
+        setitimer(ITIMER_REAL, &once, NULL);
+    /* A signal may have come in between, and what it set was overwritten. */
+    if (is_asked)
+        ending_ask();
+}
+
+bool ending_is_time(void)
+{
+    return is_time != 0;
 }
 
 void ending_ask(void)

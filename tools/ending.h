@@ -18,6 +18,12 @@ void ending_deinit(void);
 /* Is the tool to end? */
 bool ending_is_asked(void);
 
+/* Asks for the end by itself after ms milliseconds, instead of an earlier such time; at least 1. */
+void ending_set_time(int ms);
+
+/* Was it that time which asked first? */
+bool ending_is_time(void);
+
 /* As a signal would: for a write that found stdout closed. */
 void ending_ask(void);
 

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: MIT */
+/* One endpoint in full. */
+#include "tools/listing.h"
+
+#include "tools/figures.h"
+
+#include <stdarg.h>
+#include <string.h>
+
+#define MAX_SOURCES    16
+#define LABEL_WIDTH    12
+#define LINE_MAX_BYTES 2048
+
+/* "settings    text", continued under the text. */
+__attribute__((format(printf, 4, 5))) static void print_line(const struct listing *l, FILE *out,
+                                                             const char *label, const char *format,
+                                                             ...)
+{
+    char text[LINE_MAX_BYTES];
+    int n = snprintf(text, sizeof text, "%-*s", LABEL_WIDTH, label);
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text + n, sizeof text - (size_t)n, format, arguments);
+    va_end(arguments);
+    struct layout layout = l->layout;
+    layout.indent = 2;
+    layout_print(&layout, text, LABEL_WIDTH, out);
+}
+
+static const char *text_at(const json_t *json, const char *key)
+{
+    const char *text = json_string_value(json_object_get(json, key));
+    return text != NULL ? text : "?";
+}
+
+static long long number_at(const json_t *json, const char *key)
+{
+    return json_integer_value(json_object_get(json, key));
+}
+
+static const char *join(const json_t *texts, const char *otherwise, char *buf, size_t size)
+{
+    size_t length = 0, i;
+    const json_t *text;
+    if (json_array_size(texts) == 0)
+        return otherwise;
+    buf[0] = '\0';
+    json_array_foreach(texts, i, text)
+    {
+        if (length + 1 < size)
+            length += (size_t)snprintf(buf + length, size - length, "%s%s", i == 0 ? "" : ", ",
+                                       json_string_value(text));
+    }
+    return buf;
+}
+
+static const char *lease_text(const struct endpoint *e, char buf[64])
+{
+    char duration[FIGURE_MAX];
+    if (e->lease_s < 0)
+        return "forever";
+    if (e->lease_s == 0)
+        return "none";
+    snprintf(buf, 64, "%s", figure_duration(e->lease_s, duration));
+    return buf;
+}
+
+static void print_settings(const struct listing *l, const struct endpoint *e, FILE *out)
+{
+    char lease[64], mailbox[FIGURE_MAX], buffer[FIGURE_MAX], allow[1200];
+    const json_t *j = e->json;
+    print_line(l, out, "settings",
+               "mode %s, on_conflict %s, may_replace %s, lease %s, mailbox_bytes %lld (%s), "
+               "when_full %s, format %s, max_message_bytes %lld, gro %s, receive_buffer_bytes %lld "
+               "(granted: %s)",
+               text_at(j, "mode"), text_at(j, "on_conflict"),
+               json_is_false(json_object_get(j, "may_replace")) ? "no" : "yes",
+               lease_text(e, lease), number_at(j, "mailbox_bytes"),
+               figure_bytes((uint64_t)number_at(j, "mailbox_bytes"), mailbox), e->when_full,
+               text_at(j, "format"), number_at(j, "max_message_bytes"),
+               json_is_false(json_object_get(j, "gro")) ? "off" : "on",
+               number_at(j, "receive_buffer_bytes"),
+               figure_bytes(e->receive_buffer_granted, buffer));
+    print_line(l, out, "allow", "%s",
+               join(json_object_get(j, "allow"), "everyone", allow, sizeof allow));
+}
+
+static void print_owner(const struct listing *l, const struct endpoint *e, FILE *out)
+{
+    char users[600], groups[600];
+    const json_t *owner = json_object_get(e->json, "owner");
+    const json_t *pid = json_object_get(owner, "pid");
+    const char *exe = json_string_value(json_object_get(owner, "exe"));
+    if (json_is_true(json_object_get(e->json, "static")))
+        print_line(l, out, "owner", "configured; users: %s; groups: %s",
+                   join(json_object_get(e->json, "users"), "-", users, sizeof users),
+                   join(json_object_get(e->json, "groups"), "-", groups, sizeof groups));
+    else if (e->owner_uid >= 0 && json_is_integer(pid))
+        print_line(l, out, "owner", "%s (uid %lld), pid %lld%s%s",
+                   e->owner_user != NULL ? e->owner_user : l->user_of(e->owner_uid),
+                   (long long)e->owner_uid, (long long)json_integer_value(pid),
+                   exe != NULL ? ", " : "", exe != NULL ? exe : "");
+    else if (e->owner_uid >= 0)
+        print_line(l, out, "owner", "%s (uid %lld)",
+                   e->owner_user != NULL ? e->owner_user : l->user_of(e->owner_uid),
+                   (long long)e->owner_uid);
+}
+
+static void print_ledger(const struct listing *l, const struct endpoint *e, FILE *out)
+{
+    char rate[FIGURE_MAX], used[FIGURE_MAX], bytes[FIGURE_MAX];
+    const json_t *ledger = json_object_get(e->json, "ledger");
+    print_line(l, out, "ledger",
+               "datagrams %lld, received %llu, delivered %lld, queued %llu, dropped %llu, "
+               "kernel_dropped %llu%s, since %.19sZ; %s messages a second now",
+               number_at(ledger, "datagrams"), (unsigned long long)e->received,
+               number_at(ledger, "delivered"), (unsigned long long)e->queued,
+               (unsigned long long)e->dropped, (unsigned long long)e->kernel_dropped,
+               e->is_kernel_dropped_exact ? "" : " (at least)", text_at(ledger, "since"),
+               figure_rate(listing_rate(l, e), rate));
+    print_line(l, out, "mailbox", "%s of %s used", figure_bytes(e->mailbox_used, used),
+               figure_bytes(e->mailbox_bytes, bytes));
+}
+
+static int add_consumer(const struct listing *l, const json_t *c, struct table *t)
+{
+    char who[80], uid[24], delivered[FIGURE_MAX], queued[FIGURE_MAX], missed[FIGURE_MAX];
+    const json_t *pid = json_object_get(c, "pid");
+    const char *command = json_is_integer(pid) ? l->command_of((int)json_integer_value(pid)) : NULL;
+    if (json_is_integer(pid))
+        snprintf(who, sizeof who, "pid %lld%s%s", (long long)json_integer_value(pid),
+                 command != NULL ? " " : "", command != NULL ? command : "");
+    else
+        snprintf(who, sizeof who, "-");
+    snprintf(uid, sizeof uid, "%lld", number_at(c, "uid"));
+    const char *const cells[] = {who,
+                                 uid,
+                                 text_at(c, "kind"),
+                                 figure_exact((uint64_t)number_at(c, "delivered"), delivered),
+                                 figure_exact((uint64_t)number_at(c, "queued"), queued),
+                                 figure_exact((uint64_t)number_at(c, "missed"), missed)};
+    return table_add(t, cells);
+}
+
+static int print_consumers(const struct listing *l, const struct endpoint *e, FILE *out)
+{
+    static const struct table_column columns[] = {{"CONSUMER", false, 10}, {"UID", true, 0},
+                                                  {"KIND", false, 0},      {"DELIVERED", true, 0},
+                                                  {"QUEUED", true, 0},     {"MISSED", true, 0}};
+    struct table t;
+    const json_t *consumer;
+    size_t i;
+    int error = 0;
+    table_init(&t, columns, sizeof columns / sizeof columns[0]);
+    json_array_foreach(e->consumers, i, consumer) if (error == 0) error =
+        add_consumer(l, consumer, &t);
+    if (error == 0 && t.n_rows > 0) {
+        fputc('\n', out);
+        struct layout layout = l->layout;
+        layout.indent = 2;
+        table_print(&t, &layout, out);
+    }
+    table_deinit(&t);
+    return error;
+}
+
+static int print_sources(const struct listing *l, const struct endpoint *e, FILE *out)
+{
+    static const struct table_column columns[] = {
+        {"TOP SOURCES", false, 15}, {"MESSAGES", true, 0}, {"TOO HIGH BY UP TO", true, 0}};
+    struct table t;
+    const json_t *source;
+    size_t i;
+    int error = 0;
+    table_init(&t, columns, sizeof columns / sizeof columns[0]);
+    json_array_foreach(json_object_get(e->json, "sources"), i, source)
+    {
+        char messages[FIGURE_MAX], fault[FIGURE_MAX];
+        const char *const cells[] = {
+            text_at(source, "address"),
+            figure_exact((uint64_t)number_at(source, "messages"), messages),
+            figure_exact((uint64_t)number_at(source, "error"), fault)};
+        if (error == 0 && i < MAX_SOURCES)
+            error = table_add(&t, cells);
+    }
+    if (error == 0 && t.n_rows > 0) {
+        fputc('\n', out);
+        struct layout layout = l->layout;
+        layout.indent = 2;
+        table_print(&t, &layout, out);
+    }
+    table_deinit(&t);
+    return error;
+}
+
+/* advice, with NAME put in. */
+static const char *advice_for(const char *reason, const char *name, char buf[256])
+{
+    const char *advice = drop_advice(reason);
+    const char *place = advice != NULL ? strstr(advice, "NAME") : NULL;
+    if (place == NULL)
+        return advice;
+    snprintf(buf, 256, "%.*s%s%s", (int)(place - advice), advice, name, place + 4);
+    return buf;
+}
+
+static void print_drops(const struct listing *l, const struct endpoint *e, FILE *out)
+{
+    struct layout layout = l->layout;
+    const char *reason;
+    json_t *count;
+    bool is_first = true;
+    layout.indent = 2;
+    json_object_foreach((json_t *)(uintptr_t)e->drops, reason, count)
+    {
+        char line[600], figure[FIGURE_MAX], buf[256];
+        const char *advice = advice_for(reason, e->name, buf), *meaning = drop_meaning(reason);
+        if (json_integer_value(count) == 0)
+            continue;
+        if (is_first)
+            fputs("\n  DROPPED BY REASON\n", out);
+        is_first = false;
+        snprintf(line, sizeof line, "%-15s %s: %s%s%s", reason,
+                 figure_exact((uint64_t)json_integer_value(count), figure),
+                 meaning != NULL ? meaning : "see docs/protocol.md", advice != NULL ? "; " : "",
+                 advice != NULL ? advice : "");
+        layout_print(&layout, line, 16, out);
+    }
+}
+
+int listing_print_detail(const struct listing *l, const json_t *json, FILE *out)
+{
+    struct endpoint e;
+    char address[ENDPOINT_ADDRESS_MAX];
+    endpoint_read(json, &e);
+    fprintf(out, "%s%s%s at %s: %s, generation %lld\n", l->layout.has_colour ? "\033[1m" : "",
+            e.name, l->layout.has_colour ? "\033[0m" : "", endpoint_address(&e, address), e.state,
+            number_at(json, "generation"));
+    print_owner(l, &e, out);
+    print_settings(l, &e, out);
+    print_ledger(l, &e, out);
+    int error = print_consumers(l, &e, out);
+    if (error == 0)
+        error = print_sources(l, &e, out);
+    print_drops(l, &e, out);
+    fputc('\n', out);
+    listing_print_troubles(l, &e, out);
+    return error;
+}
