@@ -139,15 +139,11 @@ ALWAYS_INLINE bool window_next(struct walk *w)
     return true;
 }
 
-/* Moves on to p, not past the end: stops before it are done with. */
+/* Moves on to p, which is before the end: stops before it are done with. */
 ALWAYS_INLINE void window_seek(struct walk *w, const uint8_t *p)
 {
-    while (p - w->window >= WINDOW_BYTES) {
-        if (!window_next(w)) {
-            w->bits.stops = 0;
-            return;
-        }
-    }
+    while (p - w->window >= WINDOW_BYTES)
+        window_load(w, w->window + WINDOW_BYTES);
     w->bits.stops &= ~UINT64_C(0) << (p - w->window);
 }
 
@@ -175,11 +171,9 @@ static bool is_hex(uint8_t c)
     return (uint8_t)(c - '0') <= 9 || (uint8_t)((c | 0x20) - 'a') <= 5;
 }
 
-/* p: at the backslash. The end of the escape, or NULL. */
+/* p: at the backslash, which is not the last byte. The end of the escape, or NULL. */
 static const uint8_t *escape_end(const uint8_t *p, const uint8_t *end)
 {
-    if (end - p < 2)
-        return NULL;
     switch (p[1]) {
     case '"':
     case '\\':
