@@ -3,6 +3,7 @@
 #include "proto/envelope.h"
 
 #include <criterion/criterion.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -108,6 +109,14 @@ Test(envelope, takes_the_largest_payload)
     memset(wanted + n, '1', sizeof payload);
     expect_envelope(r, "message", wanted);
     free(r);
+}
+
+Test(envelope, stops_at_a_failed_allocation)
+{
+    struct json_writer w = {.error = -ENOMEM};
+
+    json_put_one_line(&w, NULL, "1", 1);
+    cr_expect(w.error == -ENOMEM && w.length == 0);
 }
 
 Test(one_line, leaves_the_inside_of_strings_alone)
