@@ -17,7 +17,7 @@ static void check_msgd(const struct host_facts *f, struct host_check *c)
     c->is_ok = f->is_msgd_up;
     FOUND(c, "%s", f->msgd);
     if (!c->is_ok)
-        ADVICE(c, "start it: systemctl start msgd, or run msgd; what follows assumes its defaults");
+        ADVICE(c, "what follows assumes its defaults");
 }
 
 static void check_rmem(const struct host_facts *f, struct host_check *c)
