@@ -201,6 +201,12 @@ static int accept_attach(struct enrolment *e, const struct enrolment_tools *t,
 {
     struct registration *r = expected->registration;
 
+    /* Registered anew with other fields: it is attached already, to us. */
+    if (reply->error != NULL && !e->is_again && r->state == REGISTRATION_ACTIVE &&
+        registration_wants_register(r) && strcmp(reply->error, "io.msgd.AlreadyAttached") == 0) {
+        registration_accept(t->registrations, r);
+        return 0;
+    }
     if (reply->error == NULL) {
         int error = note_attached(t, r, reply->parameters);
         if (error == 0)

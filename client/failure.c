@@ -184,10 +184,14 @@ static void say_bad_configuration(struct failure *f, const struct subject *s,
 static void say_invalid_parameter(struct failure *f, const struct subject *s,
                                   const struct varlink_reply *reply)
 {
-    bool has_reason = has(reply, "reason");
+    const char *expected = json_string_value(json_object_get(reply->parameters, "expected"));
+    bool is_phrase = expected != NULL && strncmp(expected, "not ", 4) == 0;
 
     failure_set(f, 0, "%s does not accept this \"%s\"%s%s", s->method, text_of(reply, "parameter"),
-                has_reason ? ": " : "", has_reason ? text_of(reply, "reason") : "");
+                expected == NULL ? ""
+                : is_phrase      ? ": "
+                                 : ": expected ",
+                expected == NULL ? "" : expected);
 }
 
 static void say_no_method(struct failure *f, const struct subject *s,

@@ -26,8 +26,8 @@ static int say_detached(struct msgd *m, const char *name)
         return failure_set(&m->failure, -EPIPE, "endpoint \"%s\" has been released by somebody",
                            name);
     return failure_set(&m->failure, -EPIPE,
-                       "msgd has detached this consumer of \"%s\": another one has replaced it, or "
-                       "msgd's log says what was wrong",
+                       "msgd has detached this consumer of \"%s\": another one has replaced it, an "
+                       "endpoint of its was released, or it did wrong; msgd's log says which",
                        name);
 }
 

@@ -274,6 +274,35 @@ Test(client_lost, what_cannot_be_registered_is_refused_without_asking)
     m = msgd_close(m);
 }
 
+Test(client_lost, registering_what_is_ours_again_only_changes_its_fields)
+{
+    struct fake_lane lane;
+    const struct fake_step steps[] = {
+        FAKE_INFO("x"),
+        FAKE_REGISTERED,
+        FAKE_ATTACHED(&lane),
+        {.expect = "drop-old",
+         .reply = "{\"parameters\":{\"address\":\"127.0.0.1\",\"port\":7000,\"generation\":2}}"},
+        {.expect = "Attach",
+         .reply = "{\"error\":\"io.msgd.AlreadyAttached\",\"parameters\":{\"name\":\"thermo\"}}"},
+    };
+    struct msgd_registration changed = thermo;
+    struct msgd_endpoint endpoint;
+    struct fake f;
+    struct msgd *m;
+
+    fake_lane_init(&lane);
+    fake_start(&f, steps, N(steps));
+    cr_assert_eq(msgd_open(&m, f.path), 0);
+    cr_assert_eq(msgd_register(m, &thermo, NULL), 0);
+    changed.when_full = MSGD_DROP_OLD;
+    cr_expect_eq(msgd_register(m, &changed, &endpoint), 0, "%s", msgd_error(m));
+    cr_expect_eq(endpoint.generation, 2);
+    fake_stop(&f);
+    m = msgd_close(m);
+    fake_lane_deinit(&lane);
+}
+
 /* ---- Restarts ---- */
 
 static void publish_later(void *context)
