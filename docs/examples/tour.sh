@@ -8,10 +8,17 @@ port=7000
 
 place=$(mktemp -d)
 started=()
+# Consumers first, msgd last; one that will not end in 10 s is made to, and named.
 finish() {
-    local pid
-    for pid in "${started[@]}"; do kill "$pid" 2>/dev/null || true; done
-    for pid in "${started[@]}"; do wait "$pid" 2>/dev/null || true; done
+    local pid i end
+    for ((i = ${#started[@]} - 1; i >= 0; i--)); do
+        pid=${started[i]}
+        end=$((SECONDS + 10))
+        kill "$pid" 2>/dev/null || true
+        while [ $SECONDS -lt $end ] && kill -0 "$pid" 2>/dev/null; do read -rt 0.02 <> <(:) || true; done
+        if kill -9 "$pid" 2>/dev/null; then echo "tour: pid $pid did not end in 10 s" >&2; fi
+        wait "$pid" 2>/dev/null || true
+    done
     rm -rf "$place"
 }
 trap finish EXIT
