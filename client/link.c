@@ -45,7 +45,7 @@ static int link_map(struct link *link, const struct link_place *place,
     size_t arena_bytes = 0;
     size_t page_bytes = RING_PAGE_BYTES;
     size_t outgoing_bytes = OUTGOING_MAP_BYTES;
-    void *map;
+    void *map = NULL;
     int error = map_fd(set_fd(set, place->arena), &arena_bytes, PROT_READ, &map);
 
     if (error != 0)
