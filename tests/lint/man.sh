@@ -21,7 +21,7 @@ for program in "$@"; do
         continue
     fi
     shown=$("$program" --help | grep -oE -- '(^|[^-[:alnum:]])--[a-z][a-z-]+' | grep -oE -- '--[a-z-]+' | sort -u)
-    written=$(grep -oE '(Fl -|--)[a-z][a-z-]+' "$page" | sed 's/^Fl -/--/' | sort -u)
+    written=$(grep -E '^\.It Fl' "$page" | grep -oE 'Fl -[a-z][a-z-]+' | sed 's/^Fl -/--/' | sort -u)
     if ! difference=$(diff <(echo "$shown") <(echo "$written")); then
         echo "$page against $name --help (< only in the help, > only in the page):"
         echo "$difference"

@@ -14,9 +14,12 @@ if [ "$logged" != "$version" ]; then
 fi
 for program in "$@"; do
     said=$("$program" --version)
-    if [ "$said" != "$(basename "$program") $version" ]; then
+    case $said in
+    "$(basename "$program") $version" | "$(basename "$program") (msgd) $version") ;;
+    *)
         echo "$program --version says: $said"
         failed=1
-    fi
+        ;;
+    esac
 done
 exit $failed
