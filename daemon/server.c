@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +18,9 @@
 #include <systemd/sd-daemon.h>
 #include <time.h>
 #include <uv.h>
+
+/* Blocks from this size up go back to the system when they are freed. */
+#define LARGE_BLOCK_BYTES (128 * 1024)
 
 enum { ON_TERMINATE, ON_INTERRUPT, ON_HANGUP, N_SIGNALS };
 
@@ -280,6 +284,9 @@ int server_run(const struct server_options *options)
     bool is_private = false;
     int max_descriptor, r;
 
+    /* A fixed threshold: glibc would raise it with each large block that is freed, and keep the
+     * next. */
+    (void)mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK_BYTES);
     r = load_at_start(options, &config, &is_private);
     if (r != 0)
         return r;

@@ -272,8 +272,21 @@ static void free_desks(struct control *control)
     }
 }
 
+/* Drains and closes every socket; worker_stop waits until that is done. */
+static void close_endpoints(struct control *control)
+{
+    list_for_each(at, next, &control->desks)
+    {
+        struct desk *desk = list_member(at, struct desk, by_change);
+
+        if (desk->entry->endpoint && desk_close(desk, DROP_RELEASED, NULL) < 0)
+            log_error("%s is closed without reading what has come: no memory", desk->name);
+    }
+}
+
 static void control_free(struct control *control)
 {
+    close_endpoints(control);
     for (uint32_t i = 0; i < control->n_workers; i++)
         control->workers[i] = worker_stop(control->workers[i]);
     free_desks(control);

@@ -65,7 +65,7 @@ static void expire(struct entry *entry)
     struct desk *desk = desk_of(entry);
     int r;
 
-    log_info("%s: its lease has ended", desk->name);
+    log_debug("%s: its lease has ended", desk->name);
     if (entry_is_static(entry))
         r = desk_empty(desk);
     else
