@@ -24,6 +24,10 @@ static void check_rmem(const struct host_facts *f, struct host_check *c)
 {
     c->name = "net.core.rmem_max";
     c->is_ok = f->rmem_max < 0 || f->rmem_max >= f->buffer_bytes;
+    if (f->rmem_max < 0) {
+        FOUND(c, "cannot be read");
+        return;
+    }
     FOUND(c, "%lld, endpoints ask for receive buffers of up to %lld bytes", (long long)f->rmem_max,
           (long long)f->buffer_bytes);
     if (!c->is_ok)
@@ -68,14 +72,16 @@ static void check_descriptors(const struct host_facts *f, struct host_check *c)
 
 static void check_kernel_drops(const struct host_facts *f, struct host_check *c)
 {
-    char count[FIGURE_MAX];
+    char mine[FIGURE_MAX], all[FIGURE_MAX] = "an unknown number";
     c->name = "kernel drops";
-    c->is_ok = f->receive_buffer_errors <= 0;
-    FOUND(c, "%s datagrams of any program were dropped for a full receive buffer since the start",
-          f->receive_buffer_errors < 0 ? "an unknown number of"
-                                       : figure_exact((uint64_t)f->receive_buffer_errors, count));
+    c->is_ok = f->n_kernel_dropped == 0;
+    if (f->receive_buffer_errors >= 0)
+        figure_exact((uint64_t)f->receive_buffer_errors, all);
+    FOUND(c,
+          "%s of msgd's endpoints for a full receive buffer; of all programs since the start: %s",
+          figure_exact((uint64_t)f->n_kernel_dropped, mine), all);
     if (!c->is_ok)
-        ADVICE(c, "msgls --drops shows those of msgd's endpoints; a larger receive buffer helps");
+        ADVICE(c, "msgls --drops shows where, and msgls what would help");
 }
 
 static void check_firewall(const struct host_facts *f, struct host_check *c)

@@ -26,6 +26,7 @@ struct host_facts {
     int64_t descriptors_used;
     int64_t descriptors_limit;
     int64_t receive_buffer_errors; /* Udp RcvbufErrors and Udp6 Udp6RcvbufErrors */
+    int64_t n_kernel_dropped;      /* of the endpoints of msgd */
     enum host_firewall firewall;
     int64_t n_open; /* endpoints that others than this host can reach */
 };

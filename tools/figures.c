@@ -48,17 +48,26 @@ const char *figure_bytes(uint64_t n, char buf[FIGURE_MAX])
     return scaled((double)n, 1024, units, buf);
 }
 
+static const char *two_units(long long large, const char *large_unit, long long small,
+                             const char *small_unit, char *buf)
+{
+    int n = snprintf(buf, FIGURE_MAX, "%lld %s", large, large_unit);
+    if (small > 0)
+        snprintf(buf + n, FIGURE_MAX - (size_t)n, " %lld %s", small, small_unit);
+    return buf;
+}
+
 const char *figure_duration(int64_t seconds, char buf[FIGURE_MAX])
 {
     long long s = seconds > 0 ? seconds : 0;
     if (s < 60)
         snprintf(buf, FIGURE_MAX, "%lld s", s);
     else if (s < 3600)
-        snprintf(buf, FIGURE_MAX, "%lld min %lld s", s / 60, s % 60);
+        return two_units(s / 60, "min", s % 60, "s", buf);
     else if (s < 86400)
-        snprintf(buf, FIGURE_MAX, "%lld h %lld min", s / 3600, s % 3600 / 60);
+        return two_units(s / 3600, "h", s % 3600 / 60, "min", buf);
     else
-        snprintf(buf, FIGURE_MAX, "%lld d %lld h", s / 86400, s % 86400 / 3600);
+        return two_units(s / 86400, "d", s % 86400 / 3600, "h", buf);
     return buf;
 }
 

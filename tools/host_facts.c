@@ -104,6 +104,8 @@ static void gather_endpoints(struct msgd *m, struct host_facts *out)
             out->buffer_bytes = json_integer_value(wanted);
         if (address != NULL && address_parse_ip(address, &a) == 0 && !address_is_loopback(&a))
             out->n_open++;
+        const json_t *ledger = json_object_get(endpoint, "ledger");
+        out->n_kernel_dropped += json_integer_value(json_object_get(ledger, "kernel_dropped"));
     }
     json_decref(list);
 }

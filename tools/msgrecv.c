@@ -261,8 +261,8 @@ static int enrol(struct receiver *r)
     if (error != 0)
         return tool_fail_call(r->m, error);
     bool is_v6 = strchr(endpoint.address, ':') != NULL;
-    tool_fail(EXIT_DONE, "%s at %s%s%s:%u", endpoint.name, is_v6 ? "[" : "", endpoint.address,
-              is_v6 ? "]" : "", endpoint.port);
+    tool_say("%s at %s%s%s:%u", endpoint.name, is_v6 ? "[" : "", endpoint.address, is_v6 ? "]" : "",
+             endpoint.port);
     return receive(r);
 }
 

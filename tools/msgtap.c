@@ -143,8 +143,8 @@ static int end_code(const struct tap *t, const struct msgd *m, int result)
     const struct tap_options *o = t->options;
     bool is_short = o->count != 0 && t->n_shown < o->count;
     if (t->missed > 0)
-        tool_fail(EXIT_DONE, "%llu messages were not shown: they came faster than they were read",
-                  (unsigned long long)t->missed);
+        tool_say("%llu messages were not shown: they came faster than they were read",
+                 (unsigned long long)t->missed);
     if (ending_is_time() && is_short)
         return tool_fail(EXIT_TEMPORARY, "%lld of %lld messages within %g s", (long long)t->n_shown,
                          (long long)o->count, o->timeout);
@@ -166,7 +166,7 @@ static int announce(struct msgd *m, const char *name)
     int error = msgd_resolve(m, name, &address);
     if (error != 0)
         return tool_fail_call(m, error);
-    return tool_fail(EXIT_DONE, "%s at %s", name, msgd_address_print(&address, text));
+    return tool_say("%s at %s", name, msgd_address_print(&address, text));
 }
 
 static int tap(struct tap *t)

@@ -23,6 +23,9 @@ int tool_end(const struct tool_spec *tool, void *values, int code);
 /* Prints "TOOL: sentence" on stderr. Returns code, for `return tool_fail(...)`. */
 int tool_fail(enum exit_code code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* The same for what is no failure. Returns EXIT_DONE. */
+#define tool_say(...) tool_fail(EXIT_DONE, __VA_ARGS__)
+
 /* The same for a command line that is wrong: adds where to look. Returns EXIT_USAGE. */
 int tool_usage(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
