@@ -43,28 +43,46 @@ static bool is_private_directory(const char *path)
            (status.st_mode & 077) == 0;
 }
 
-/* Where a user's own msgd listens. -ENOENT: nowhere. */
-static int try_users_places(struct msgd *m)
+#define PLACE_MAX (MAX_PATH + 16)
+
+/* Where a user's own msgd listens; place: what was tried last. -ENOENT: nowhere. */
+static int try_users_places(struct msgd *m, char place[PLACE_MAX])
 {
     const char *runtime = getenv("XDG_RUNTIME_DIR");
     char directory[MAX_PATH];
-    char path[MAX_PATH + 16];
-    int error = -ENOENT;
 
+    place[0] = '\0';
     if (runtime != NULL && runtime[0] != '\0') {
-        snprintf(path, sizeof(path), "%.*s/msgd/msgd.sock", MAX_PATH - 1, runtime);
-        return try_path(m, path);
+        snprintf(place, PLACE_MAX, "%.*s/msgd/msgd.sock", MAX_PATH - 1, runtime);
+        return try_path(m, place);
     }
     if (getuid() == 0)
-        return error;
-    snprintf(path, sizeof(path), "/run/user/%u/msgd/msgd.sock", (unsigned)getuid());
-    error = try_path(m, path);
+        return -ENOENT;
+    snprintf(place, PLACE_MAX, "/run/user/%u/msgd/msgd.sock", (unsigned)getuid());
+    int error = try_path(m, place);
     snprintf(directory, sizeof(directory), "/tmp/msgd-%u", (unsigned)getuid());
     if (error != 0 && is_private_directory(directory)) {
-        snprintf(path, sizeof(path), "%s/msgd.sock", directory);
-        error = try_path(m, path);
+        snprintf(place, PLACE_MAX, "%s/msgd.sock", directory);
+        error = try_path(m, place);
     }
     return error;
+}
+
+/* The user's own msgd, else the system's. */
+static int try_usual_places(struct msgd *m)
+{
+    char place[PLACE_MAX];
+    int own = try_users_places(m, place);
+
+    if (own == 0)
+        return 0;
+    int error = try_path(m, SYSTEM_SOCKET);
+    if (error == 0)
+        return 0;
+    /* Of two that do not answer, the one that is there at all is the one that is meant. */
+    if (error == -ENOENT && own != -ENOENT)
+        return failure_unreachable(&open_failure, place, own);
+    return failure_unreachable(&open_failure, SYSTEM_SOCKET, error);
 }
 
 /* Sets m->path and connects. */
@@ -74,11 +92,8 @@ static int connect_somewhere(struct msgd *m, const char *path)
 
     if (path == NULL && variable != NULL && variable[0] != '\0')
         path = variable;
-    if (path == NULL) {
-        if (try_users_places(m) == 0)
-            return 0;
-        path = SYSTEM_SOCKET;
-    }
+    if (path == NULL)
+        return try_usual_places(m);
     int error = try_path(m, path);
     return error == 0 ? 0 : failure_unreachable(&open_failure, path, error);
 }

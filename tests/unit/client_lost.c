@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <sys/stat.h>
 
 #define N(steps) (sizeof(steps) / sizeof((steps)[0]))
 
@@ -37,6 +38,34 @@ Test(client_lost, a_path_too_long_for_a_socket_is_an_error)
     path[sizeof(path) - 1] = '\0';
     cr_expect_eq(msgd_open(&m, path), -ENAMETOOLONG);
     cr_expect_eq(msgd_open(&m, ""), -ENOENT);
+}
+
+Test(client_lost, finds_the_users_own_msgd_and_says_so_when_it_is_dead)
+{
+    struct fake f;
+    struct msgd *m;
+    char place[128];
+
+    fake_start(&f, NULL, 0);
+    unsetenv("MSGD_SOCKET");
+    setenv("XDG_RUNTIME_DIR", f.directory, 1);
+    snprintf(place, sizeof(place), "%s/msgd", f.directory);
+    cr_assert_eq(mkdir(place, 0700), 0);
+    snprintf(place, sizeof(place), "%s/msgd/msgd.sock", f.directory);
+    cr_assert_eq(rename(f.path, place), 0);
+    cr_assert_eq(msgd_open(&m, NULL), 0, "%s", msgd_error(NULL));
+    cr_expect_str_eq(msgd_socket(m), place);
+    m = msgd_close(m);
+    close(f.listener);
+    cr_expect_eq(msgd_open(&m, NULL), -ECONNREFUSED);
+    cr_expect_not_null(strstr(msgd_error(NULL), place), "%s", msgd_error(NULL));
+    setenv("MSGD_SOCKET", "/nonexistent/socket", 1);
+    cr_expect_eq(msgd_open(&m, NULL), -ENOENT);
+    cr_expect_not_null(strstr(msgd_error(NULL), "/nonexistent/socket"));
+    unlink(place);
+    snprintf(place, sizeof(place), "%s/msgd", f.directory);
+    rmdir(place);
+    fake_stop(&f);
 }
 
 struct bad_reply {
