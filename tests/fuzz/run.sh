@@ -3,12 +3,13 @@
 # tests/fuzz/run.sh SECONDS [PARSER...]: builds preset fuzz, runs the fuzz targets (all, if none is
 # named) with libFuzzer, each so long, and prints executions and findings. Exits 1 on a finding.
 # What is found lies in build/fuzz/findings/PARSER, new inputs in build/fuzz/corpus/PARSER.
-# MSGD_FUZZ_JOBS: how many at a time (1). MSGD_FUZZ_MERGE=1: takes new inputs into tests/fuzz/corpus.
+# 0 seconds: only what is in the corpora. MSGD_FUZZ_JOBS: how many at a time (1).
+# MSGD_FUZZ_MERGE=1: takes new inputs into tests/fuzz/corpus.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
 if [ $# -lt 1 ] || ! [[ $1 =~ ^[0-9]+$ ]]; then
-    sed -n '3,6s/^# //p' "$0" >&2
+    sed -n '3,7s/^# //p' "$0" >&2
     exit 64
 fi
 seconds=$1
@@ -29,11 +30,12 @@ longest=4096
 # fuzz_one PARSER: the last line of its log says how many executions there were.
 fuzz_one() {
     local parser=$1 corpus=$build/corpus/$1 findings=$build/findings/$1 log=$build/findings/$1.log
-    local executions found dictionary=()
+    local executions found dictionary=() long=("-max_total_time=$seconds")
+    if [ "$seconds" = 0 ]; then long=(-runs=0); fi
     rm -rf "$findings"
     mkdir -p "$corpus" "$findings"
     if [ -f "$here/$parser.dict" ]; then dictionary=("-dict=$here/$parser.dict"); fi
-    nice -n 19 "$build/tests/fuzz/fuzz_$parser" -max_total_time="$seconds" -max_len=$longest -timeout=10 \
+    nice -n 19 "$build/tests/fuzz/fuzz_$parser" "${long[@]}" -max_len=$longest -timeout=10 \
         -rss_limit_mb=2048 -print_final_stats=1 -artifact_prefix="$findings/" "${dictionary[@]}" \
         "$corpus" "$here/corpus/$parser" >"$log" 2>&1 || true
     executions=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
@@ -43,16 +45,18 @@ fuzz_one() {
     [ "$found" = 0 ] && [ -n "$executions" ]
 }
 
-# merge_one PARSER: the fewest inputs that reach everything which all inputs reach; of these the 100
-# smallest, and none above 1 KiB, so that the tree stays small.
+# merge_one PARSER: the fewest inputs that reach everything which all inputs reach; of these 100 of all
+# sizes up to 1 KiB, so that the tree stays small. Those with names of their own stay: seeds, findings.
 merge_one() {
-    local parser=$1 merged=$build/merged/$1
+    local parser=$1 kept=$here/corpus/$1 merged=$build/merged/$1
     rm -rf "$merged"
     mkdir -p "$merged"
-    "$build/tests/fuzz/fuzz_$parser" -merge=1 -max_len=$longest "$merged" "$here/corpus/$parser" \
-        "$build/corpus/$parser" >/dev/null 2>&1
-    find "$merged" -type f -size -1025c -printf '%s %p\n' | sort -n | head -n 100 | cut -d ' ' -f 2- |
-        xargs -r -d '\n' cp -t "$here/corpus/$parser"
+    "$build/tests/fuzz/fuzz_$parser" -merge=1 -max_len=$longest "$merged" "$kept" "$build/corpus/$parser" \
+        >/dev/null 2>&1
+    find "$kept" -type f -regextype posix-extended -regex '.*/[0-9a-f]{40}' -delete
+    find "$merged" -type f -size -1025c -printf '%s %p\n' | sort -n | cut -d ' ' -f 2- |
+        awk '{ line[NR] = $0 } END { step = NR > 100 ? NR / 100 : 1; for (i = 1; i <= NR; i += step) print line[int(i)] }' |
+        xargs -r -d '\n' cp -t "$kept"
 }
 
 failed=0
