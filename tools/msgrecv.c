@@ -280,6 +280,7 @@ static int run(const struct recv_options *options)
         code = enrol(&r);
     r.m = msgd_close(r.m);
     json_writer_deinit(&r.out);
+    r.options = NULL;
     ending_deinit();
     return code;
 }
