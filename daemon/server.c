@@ -209,7 +209,7 @@ static int open_handles(struct server *server)
 
 static int open_socket(struct server *server, struct config *config, bool is_private)
 {
-    int r = control_socket_inherit(&server->socket);
+    int r = control_socket_inherit(&server->socket, &config->socket_path);
 
     if (r != 0)
         return r < 0 ? r : 0;
@@ -222,7 +222,7 @@ static int open_loop(struct server *server, int max_descriptor)
     int r = uv_loop_init(&server->loop);
 
     if (r < 0)
-        return error_trace(r, "cannot make the event loop");
+        return error_trace(r, "cannot make the event loop (it needs descriptors and memory)");
     r = watch_table_grow(&server->loop, max_descriptor);
     if (r < 0) {
         uv_loop_close(&server->loop);
@@ -261,10 +261,10 @@ static int run_with_loop(struct server *server, struct config *config, bool is_p
     char where[PATH_MAX];
     int r;
 
-    snprintf(where, sizeof(where), "%s", config->socket_path);
     r = open_socket(server, config, is_private);
     if (r != 0)
         return r;
+    snprintf(where, sizeof(where), "%s", config->socket_path);
     r = open_control(server, config, max_descriptor);
     if (r == 0) {
         log_info("msgd %s serves %s", MSGD_VERSION, where);

@@ -4,6 +4,7 @@
 
 #include "daemon/control/connection.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -138,8 +139,10 @@ void call_try_again(struct call *call, const char *reason)
 
 void call_system_error(struct call *call, int error, const char *what)
 {
+    bool is_descriptors = error == -EMFILE || error == -ENFILE;
     char reason[256];
 
-    snprintf(reason, sizeof(reason), "%s: %s", what, strerrordesc_np(-error));
+    snprintf(reason, sizeof(reason), "%s: %s%s", what, strerrordesc_np(-error),
+             is_descriptors ? " (no descriptor is left)" : "");
     call_try_again(call, reason);
 }

@@ -11,6 +11,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -125,7 +126,7 @@ static void on_deadline(uv_timer_t *timer)
     uint64_t now = uv_now(c->control->loop);
 
     if (c->frame_deadline_ms && c->frame_deadline_ms <= now)
-        connection_fail(c, "it began a frame and did not end it in time");
+        connection_fail(c, "it began a frame and did not end it within limits.frame_timeout_s");
     if (c->progress_deadline_ms && c->progress_deadline_ms <= now && !is_streaming(c))
         connection_fail(c, "it does not read its answers");
     connection_schedule(c);
@@ -318,10 +319,12 @@ void connection_accept(struct control *control, int fd)
 
 bool connection_probe(struct connection *c)
 {
-    if (c->state != CONNECTION_OPEN)
-        return false;
     if (c->is_reading)
         return true;
+    if (c->state != CONNECTION_OPEN) {
+        holders_leave(c);
+        return false;
+    }
     if (!peer_has_hung_up(c->fd) && peer_is_running(&c->peer, c->fd))
         return true;
     connection_input_last(c);

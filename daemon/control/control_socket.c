@@ -200,7 +200,32 @@ int control_socket_listen(struct control_socket *out, const char *path, bool is_
     return r;
 }
 
-int control_socket_inherit(struct control_socket *out)
+static int read_path(int fd, char **path)
+{
+    struct sockaddr_un address = {0};
+    socklen_t n = sizeof(address);
+    char *copy;
+
+    /* One byte is left for the NUL of a path that fills the whole. */
+    n--;
+    if (getsockname(fd, (struct sockaddr *)&address, &n) < 0)
+        return error_trace(-errno, "cannot use the socket that systemd passed");
+    copy = strdup(address.sun_path);
+    if (!copy)
+        return -ENOMEM;
+    free(*path);
+    *path = copy;
+    return 0;
+}
+
+static int use_inherited(int fd, char **path)
+{
+    if (fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) < 0)
+        return error_trace(-errno, "cannot use the socket that systemd passed");
+    return read_path(fd, path);
+}
+
+int control_socket_inherit(struct control_socket *out, char **path)
 {
     int n = sd_listen_fds(1);
 
@@ -215,9 +240,8 @@ int control_socket_inherit(struct control_socket *out)
     }
     if (out->fd < 0)
         return 0;
-    if (fcntl(out->fd, F_SETFL, fcntl(out->fd, F_GETFL) | O_NONBLOCK) < 0)
-        return error_trace(-errno, "cannot use the socket that systemd passed");
-    return 1;
+    n = use_inherited(out->fd, path);
+    return n < 0 ? n : 1;
 }
 
 void control_socket_remove(struct control_socket *socket)

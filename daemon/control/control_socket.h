@@ -26,8 +26,11 @@ enum control_socket_outcome {
  */
 int control_socket_listen(struct control_socket *out, const char *path, bool is_private) MUST_USE;
 
-/* The one that systemd passed (msgd.socket): 1; 0: there is none; or -errno. */
-int control_socket_inherit(struct control_socket *out) MUST_USE;
+/*
+ * The one that systemd passed (msgd.socket): 1; 0: there is none; or -errno. *path: where it is,
+ * malloc'ed, in the place of what was there (freed).
+ */
+int control_socket_inherit(struct control_socket *out, char **path) MUST_USE;
 
 /* Removes the file if it is still the one that was made. fd is not closed: whoever took it does
  * that. */

@@ -11,11 +11,23 @@
 #include "daemon/control/state.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 /* ---- Register ---- */
 
-static void answer_settings_error(struct call *call, const struct settings_error *error)
+static void answer_bad_address(struct call *call, const char *address, const char *expected)
+{
+    struct json_writer *w = call_begin_error(call, "io.msgd.BadAddress");
+    char reason[256];
+
+    snprintf(reason, sizeof(reason), "expected %s", expected);
+    json_put_string(w, "address", address);
+    json_put_string(w, "reason", reason);
+    call_finish(call);
+}
+
+static void answer_invalid(struct call *call, const struct settings_error *error)
 {
     struct json_writer *w = call_begin_error(call, "org.varlink.service.InvalidParameter");
 
@@ -23,6 +35,16 @@ static void answer_settings_error(struct call *call, const struct settings_error
     if (error->is_unimplemented || error->expected[0])
         json_put_string(w, "expected", error->expected);
     call_finish(call);
+}
+
+static void answer_settings_error(struct call *call, const struct settings_error *error)
+{
+    const json_t *address = json_object_get(call->in.parameters, "address");
+
+    if (strcmp(error->parameter, settings_field_key(FIELD_ADDRESS)) == 0 && json_is_string(address))
+        answer_bad_address(call, json_string_value(address), error->expected);
+    else
+        answer_invalid(call, error);
 }
 
 void register_from_json(struct call *call, json_t *fields, registration_done done)

@@ -8,7 +8,7 @@
 #include <sys/socket.h>
 
 /* Small replies gather in one chunk, so that many of them cost one write. */
-#define GATHER_BYTES (64u * 1024u)
+#define GATHER_BYTES (256u * 1024u)
 
 struct outgoing_chunk {
     struct outgoing_chunk *next;

@@ -77,7 +77,7 @@ static const char *find_missing(const json_t *object, const struct param *params
 
 bool params_parse(struct call *call, const struct param *params, size_t n)
 {
-    const char *key, *bad = find_missing(call->in.parameters, params, n);
+    const char *key, *bad = NULL;
     json_t *value;
 
     json_object_foreach(call->in.parameters, key, value)
@@ -87,6 +87,8 @@ bool params_parse(struct call *call, const struct param *params, size_t n)
         if (!bad && (!param || (!json_is_null(value) && !store(param, value))))
             bad = key;
     }
+    if (!bad)
+        bad = find_missing(call->in.parameters, params, n);
     if (bad)
         call_invalid_parameter(call, bad);
     return !bad;

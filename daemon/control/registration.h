@@ -54,6 +54,7 @@ void registrations_run(struct control *control);
 
 /* ---- Answers (registration_answers.c) ---- */
 
+/* With the pid only for who may own the entry. */
 void answer_name_taken(struct call *call, const struct entry *entry);
 void answer_already_attached(struct call *call, const struct desk *desk);
 void answer_port_taken_by(struct call *call, const struct entry *entry);

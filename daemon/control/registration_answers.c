@@ -2,6 +2,7 @@
 /* Why a registration failed, as Varlink errors. */
 #include "daemon/control/registration.h"
 
+#include "daemon/control/access.h"
 #include "daemon/control/call.h"
 #include "daemon/control/connection.h"
 #include "daemon/control/sock_diag.h"
@@ -25,7 +26,7 @@ void answer_name_taken(struct call *call, const struct entry *entry)
     char since[TIME_TEXT_MAX];
 
     json_put_string(w, "name", entry->settings.name);
-    put_pid(w, entry->owner.pid);
+    put_pid(w, access_may_own(call, entry) ? entry->owner.pid : 0);
     json_put_int(w, "uid", entry->owner.uid);
     json_put_string(w, "since", time_print(entry->since_wall_ns, since));
     call_finish(call);
