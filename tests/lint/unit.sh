@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# lint.unit MSGD: systemd finds no fault with the units, and the service's exposure is at most 1.5.
+# lint.unit BUILD_DIR: systemd finds no fault with the units, and the service's exposure is at most 1.5.
 set -eu
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
-msgd=$1
+build=$1
 
 if ! command -v systemd-analyze >/dev/null; then
     echo "SKIPPED: systemd-analyze is not installed"
@@ -17,10 +17,10 @@ fi
 
 systemd-analyze security --offline=true --no-pager --threshold=15 "$root/systemd/msgd.service" | tail -n 1
 
-# verify looks whether the program is there: give it the one that was built.
+# verify looks whether the programs are there: give it those that were built.
 units=$(mktemp -d)
 trap 'rm -r "$units"' EXIT
-sed "s|/usr/sbin/msgd|$msgd|" "$root/systemd/msgd.service" >"$units/msgd.service"
+sed -e "s|/usr/sbin/msgd|$build/daemon/msgd|" -e "s|/usr/bin/msgctl|$build/tools/msgctl|" "$root/systemd/msgd.service" >"$units/msgd.service"
 cp "$root/systemd/msgd.socket" "$units/"
 said=$(systemd-analyze verify --man=no "$units/msgd.service" "$units/msgd.socket" 2>&1 | grep -F msgd || true)
 if [ -n "$said" ]; then
