@@ -39,7 +39,7 @@ void record_from(const struct record *r, struct address *out)
 void record_to(const struct record *r, struct address *out)
 {
     record_address(r->to_ip, r->to_port, 0, out);
-    if (address_is_multicast(out) || (out->family == ADDRESS_IPV6 && address_is_link_local(out)))
+    if (out->family == ADDRESS_IPV6 && (address_is_multicast(out) || address_is_link_local(out)))
         out->scope = r->scope;
 }
 

@@ -66,7 +66,7 @@ static int send_from(struct endpoint_socket *s, const struct address *from,
         h.msg_control = NULL;
     if (sendmsg(s->descriptor, &h, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
         return 0;
-    if (errno != EINVAL || h.msg_control == NULL)
+    if ((errno != EINVAL && errno != ENETUNREACH) || h.msg_control == NULL)
         return -errno;
     /* What was asked was a broadcast address: the interface's own answers. */
     h.msg_control = NULL;
