@@ -23,6 +23,7 @@ import ctypes
 import json
 import os
 import pathlib
+import random
 import resource
 import shutil
 import signal
@@ -88,6 +89,12 @@ def enter_network_namespace():
     return run(["ip", "link", "set", "lo", "up"]).returncode == 0
 
 
+def some_ports():
+    """A part of msgd's own range, so that stray datagrams of another test's sender seldom meet this one."""
+    first = random.randrange(10000, 24000)
+    return [first, first + 999]
+
+
 class Receiver:
     """A consumer by Receive: its connection, and the port of its endpoint."""
 
@@ -105,7 +112,7 @@ class Receiver:
 
     def _n_consumers(self):
         endpoint = self.daemon.find(self.name)
-        return len(endpoint["consumers"]) if endpoint else 0
+        return sum(c["pid"] == os.getpid() and c["kind"] == "receiving" for c in endpoint["consumers"]) if endpoint else 0
 
     def take(self, n, timeout=10):
         """The next n messages."""
@@ -139,7 +146,7 @@ class Daemon:
         self.max_descriptors = max_descriptors
         self.sent = collections.Counter()
         self.connections = []
-        self.write_config(config or {})
+        self.write_config(config if isinstance(config, str) else {"port_range": some_ports(), **(config or {})})
         self.state_path.mkdir(exist_ok=True)
         if uid is not None:
             os.chown(self.folder, uid, uid)
@@ -336,14 +343,14 @@ class Story(unittest.TestCase):
         self.folder = tempfile.mkdtemp(prefix="msgd-test-")
         os.chmod(self.folder, 0o755)
         self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
-        self._daemons = 0
+        self.daemons = []
 
     def start(self, config=None, **options):
         """A daemon that is checked and stopped at the end of the test."""
-        self._daemons += 1
-        folder = os.path.join(self.folder, f"msgd{self._daemons}")
+        folder = os.path.join(self.folder, f"msgd{len(self.daemons) + 1}")
         os.mkdir(folder, 0o755)
         daemon = Daemon(folder, config, **options)
+        self.daemons.append(daemon)
         self.addCleanup(daemon.finish)
         return daemon
 
@@ -361,11 +368,11 @@ class Story(unittest.TestCase):
         if not shutil.which(name):
             self.skipTest(f"{name} is not installed")
 
-    def fails(self, name, call, *arguments, **parameters):
-        """The call must fail with the Varlink error `name`; its parameters are returned."""
+    def fails(self, error, call, /, *arguments, **parameters):
+        """The call must fail with the Varlink error of that name; its parameters are returned."""
         with self.assertRaises(VarlinkError) as caught:
             call(*arguments, **parameters)
-        self.assertEqual(caught.exception.name, name, caught.exception.parameters)
+        self.assertEqual(caught.exception.name, error, caught.exception.parameters)
         return caught.exception.parameters
 
     def report(self, what, figure):

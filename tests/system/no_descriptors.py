@@ -28,7 +28,7 @@ class NoDescriptors(Story):
                 connection.call("Register", name=f"n{i}", lease_s=0)
             except VarlinkError as error:
                 self.assertEqual(error.name, "TryAgain")
-                self.assertIn("descriptor", error.parameters["reason"])
+                self.assertIn("Too many open files", error.parameters["reason"])
                 break
         else:
             self.fail(f"{LIMIT} endpoints within {LIMIT} descriptors")
@@ -74,7 +74,7 @@ class NoDescriptors(Story):
         result = run(["prlimit", "--nofile=8", build_path("msgd"), "--socket", f"{self.folder}/s", "--state", self.folder,
                       "--config", str(self.msgd.config_path)])
         self.assertIn(result.returncode, (71, 75), result.stderr)
-        self.assertRegex(result.stderr, "descriptor|too many open files")
+        self.assertRegex(result.stderr, "descriptor|Too many open files")
 
 
 main()

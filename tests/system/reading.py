@@ -145,7 +145,7 @@ class Receiving(Story):
         self.assertTrue(program.is_running())
 
     def test_exec_drops_one_line_end_of_the_answer_only(self):
-        self.msgrecv("lines", "--exec", r"printf '\"a\"\n\n'")
+        self.msgrecv("lines", "--exec", r"""printf '"a"\n\n'""")
         with udp_socket() as s:
             s.sendto(b"1", ("127.0.0.1", self.msgd.endpoint("lines")["port"]))
             self.msgd.sent["lines"] += 1

@@ -6,6 +6,8 @@ import time
 
 from msgd_test import Story, main, udp_socket
 
+INVALID = "org.varlink.service.InvalidParameter"
+
 
 class Replies(Story):
     def setUp(self):
@@ -47,14 +49,20 @@ class Replies(Story):
         message = self.ask(consumer)
         self.call_reply(message, payload="1")
         self.assertEqual(self.sender.recv(100), b"1")
-        self.fails("TryAgain", self.call_reply, message, payload="2")
+        self.assertEqual(self.fails(INVALID, self.call_reply, message, payload="2")["parameter"], "seq")
 
-    def test_a_released_message_can_be_answered_no_more(self):
+    def test_a_released_message_can_be_answered_for_some_time(self):
         consumer = self.msgd.receive("echo", ack="manual")
         message = self.ask(consumer)
         consumer.ack(message)
         self.msgd.wait_for_ledger("echo", delivered=1)
-        self.fails("TryAgain", self.call_reply, message, payload="1")
+        self.call_reply(message, payload="1")
+        self.assertEqual(self.sender.recv(100), b"1")
+
+    def test_a_message_that_was_never_handed_over_cannot_be_answered(self):
+        message = self.ask(self.msgd.receive("echo", ack="manual"))
+        message["seq"] += 1
+        self.assertEqual(self.fails(INVALID, self.call_reply, message, payload="1")["parameter"], "seq")
 
     def test_under_auto_the_last_messages_can_be_answered(self):
         consumer = self.msgd.receive("echo")
@@ -67,13 +75,13 @@ class Replies(Story):
         consumer = self.msgd.receive("echo", ack="manual")
         message = self.ask(consumer)
         message["generation"] += 1
-        self.fails("TryAgain", self.call_reply, message, payload="1")
+        self.assertEqual(self.fails(INVALID, self.call_reply, message, payload="1")["parameter"], "generation")
 
     def test_one_payload_and_only_one_is_wanted(self):
         consumer = self.msgd.receive("echo", ack="manual")
         message = self.ask(consumer)
         for payload in ({}, {"payload": "1", "payload_base64": "MQ=="}, {"payload_base64": "?"}):
-            self.fails("org.varlink.service.InvalidParameter", self.call_reply, message, **payload)
+            self.fails(INVALID, self.call_reply, message, **payload)
 
     def test_a_reply_longer_than_a_datagram_is_too_large(self):
         consumer = self.msgd.receive("echo", ack="manual")

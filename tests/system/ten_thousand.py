@@ -15,7 +15,7 @@ class TenThousand(Story):
     def test_every_message_reaches_its_endpoint_and_memory_stays_small(self):
         if resource.getrlimit(resource.RLIMIT_NOFILE)[1] < 20000:
             self.skipTest("needs a descriptor limit of 20,000")
-        figures = many_endpoints(self.start(max_descriptors=20000), N, ROUNDS)
+        figures = many_endpoints(self.start("{}", max_descriptors=20000), N, ROUNDS)
         self.report("figures", figures)
         self.assertEqual((figures["delivered"], figures["torn"]), (N * ROUNDS, 0))
         self.assertLessEqual(figures["descriptors"], 1.2 * N + 50)
