@@ -126,7 +126,7 @@ static void on_deadline(uv_timer_t *timer)
     uint64_t now = uv_now(c->control->loop);
 
     if (c->frame_deadline_ms && c->frame_deadline_ms <= now)
-        connection_fail(c, "it began a frame and did not end it within limits.frame_timeout_s");
+        connection_fail(c, "it began a frame and did not end it in time (limits.frame_timeout_s)");
     if (c->progress_deadline_ms && c->progress_deadline_ms <= now && !is_streaming(c))
         connection_fail(c, "it does not read its answers");
     connection_schedule(c);
@@ -233,6 +233,7 @@ static void close_now(struct connection *c)
                          c->peer.pid, c->reason);
     holders_leave(c);
     end_calls(c);
+    outgoing_deinit(&c->outgoing);
     if (c->gives_quota_back)
         quota_give_connection(c->control->quota, c->peer.who.uid);
     uv_close((uv_handle_t *)&c->poll, on_handle_closed);
@@ -257,11 +258,35 @@ static void refuse(struct connection *c, const struct quota_refusal *refusal)
     connection_fail(c, "%s is %llu", refusal->quota, (unsigned long long)refusal->limit);
 }
 
+/*
+ * Those of the same uid that have hung up, but were not looked at yet: do they make room? (Closing
+ * frees no memory yet, so the walk is safe.)
+ */
+static bool close_hung_up(const struct connection *c)
+{
+    bool is_any = false;
+
+    list_for_each(at, next, &c->control->connections)
+    {
+        struct connection *other = list_member(at, struct connection, link);
+
+        if (other == c || other->state != CONNECTION_OPEN ||
+            other->peer.who.uid != c->peer.who.uid || !peer_has_hung_up(other->fd))
+            continue;
+        connection_input(other);
+        connection_run(other);
+        is_any = is_any || other->state == CONNECTION_CLOSED;
+    }
+    return is_any;
+}
+
 static void take_quota(struct connection *c)
 {
     struct quota_refusal refusal;
     int r = quota_take_connection(c->control->quota, c->peer.who.uid, &refusal);
 
+    if (r == QUOTA_EXCEEDED && close_hung_up(c))
+        r = quota_take_connection(c->control->quota, c->peer.who.uid, &refusal);
     if (r == QUOTA_EXCEEDED)
         refuse(c, &refusal);
     else if (r < 0)

@@ -36,6 +36,10 @@ static bool authorize(struct call *call, struct selection *s)
     const struct rejected *one = s->id >= 0 ? quarantine_find(q, (uint64_t)s->id) : NULL;
     const char *name = s->name ? s->name : one ? one->name : NULL;
 
+    if (s->name && !registry_find(call->control->registry, name) && !quarantine_first(q, name)) {
+        call_no_such_endpoint(call, name);
+        return false;
+    }
     if (access_is_administrator(call))
         return true;
     if (name && registry_find(call->control->registry, name))
