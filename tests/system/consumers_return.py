@@ -87,9 +87,9 @@ class ConsumersReturn(Story):
         chance = random.Random(seed)
         msgd = self.start()
         log = os.path.join(self.folder, "taken.log")
-        arguments = ("thermo", "--verify", "--log", log, "--lease", "forever", "--mailbox", str(512 << 20),
-                     "--release-every", "50")
-        consumer = self.drain(msgd, *arguments)
+        arguments = ("thermo", "--verify", "--log", log, "--lease", "forever", "--mailbox", str(512 << 20))
+        in_fifties = (*arguments, "--release-every", "50")
+        consumer = self.drain(msgd, *in_fifties)
         port = msgd.endpoint("thermo")["port"]
         flood = self.program([build_path("flood"), "127.0.0.1", port, "--size", "64", "--rate", rate,
                               "--seconds", seconds])
@@ -101,7 +101,9 @@ class ConsumersReturn(Story):
             kills += 1
             if chance.random() < 0.5:
                 time.sleep(chance.uniform(0, 0.05))
-            consumer = self.drain(msgd, *arguments)
+            consumer = self.drain(msgd, *in_fifties)
+        consumer.kill()
+        consumer = self.drain(msgd, *arguments)
         sent = json.loads(flood.stdout)["sent"]
         msgd.sent["thermo"] += sent
         msgd.check_sent("thermo")
