@@ -14,14 +14,14 @@
 #include <unistd.h>
 
 #define DESCRIPTORS_WANTED 65536
-#define DESCRIPTORS_LEAST  64
+#define DESCRIPTORS_LEAST  32
 
 int host_raise_descriptors(void)
 {
     struct rlimit limit;
 
     if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-        return DESCRIPTORS_LEAST;
+        return DESCRIPTORS_WANTED - 1;
     if (limit.rlim_cur < DESCRIPTORS_WANTED && limit.rlim_cur < limit.rlim_max) {
         rlim_t before = limit.rlim_cur;
 
@@ -31,6 +31,13 @@ int host_raise_descriptors(void)
                         (unsigned long long)before, strerrordesc_np(errno));
             limit.rlim_cur = before;
         }
+    }
+    if (limit.rlim_cur < DESCRIPTORS_LEAST) {
+        log_error(
+            "the limit of descriptors is %llu, msgd needs at least %d: raise it with ulimit -n, "
+            "or LimitNOFILE= in the unit",
+            (unsigned long long)limit.rlim_cur, DESCRIPTORS_LEAST);
+        return -EMFILE;
     }
     return limit.rlim_cur < DESCRIPTORS_WANTED ? (int)limit.rlim_cur - 1 : DESCRIPTORS_WANTED - 1;
 }

@@ -292,7 +292,7 @@ int server_run(const struct server_options *options)
         return r;
     host_warn(&config);
     max_descriptor = host_raise_descriptors();
-    r = open_loop(&server, max_descriptor);
+    r = max_descriptor < 0 ? max_descriptor : open_loop(&server, max_descriptor);
     if (r == 0) {
         r = run_with_loop(&server, &config, is_private, max_descriptor);
         uv_loop_close(&server.loop);
