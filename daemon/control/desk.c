@@ -326,7 +326,8 @@ void desk_answer_ledger(struct desk *desk, struct call *call)
         return;
     }
     answer->call = call;
-    answer->ledger = (struct ledger){.since_ns = control_wall_ns()};
+    answer->ledger =
+        (struct ledger){.since_ns = control_wall_ns(), .is_kernel_dropped_exact = true};
     order.context = answer;
     survey_begin(desk->control, &order);
 }

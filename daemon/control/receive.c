@@ -223,6 +223,8 @@ void receive_connect(struct receive *receive)
     int r;
 
     close_receiver(receive);
+    /* Another endpoint counts from 1 again. */
+    unreleased_deinit(&receive->unreleased);
     if (!desk_endpoint(desk))
         return;
     r = receiver_open(&receive->receiver, desk_worker(desk), desk_endpoint(desk));
