@@ -45,7 +45,8 @@ struct world {
     uint64_t n_put;
 };
 
-static void world_open(struct world *w, enum endpoint_mode mode, enum when_full when_full, uint64_t bytes)
+static void world_open(struct world *w, enum endpoint_mode mode, enum when_full when_full,
+                       uint64_t bytes)
 {
     memset(w, 0, sizeof(*w));
     settings_init(&w->settings);
@@ -67,7 +68,8 @@ static void world_open(struct world *w, enum endpoint_mode mode, enum when_full 
 
 static void process_join(struct world *w, struct process *p)
 {
-    size_t bytes = ((sizeof(struct ring_header) + 4095) & ~(size_t)4095) + (size_t)N_CHUNKS * RING_CHUNK_BYTES;
+    size_t bytes =
+        ((sizeof(struct ring_header) + 4095) & ~(size_t)4095) + (size_t)N_CHUNKS * RING_CHUNK_BYTES;
 
     memset(p, 0, sizeof(*p));
     p->header = aligned_alloc(64, bytes);
@@ -82,7 +84,8 @@ static void process_join(struct world *w, struct process *p)
     p->header->chunks_offset = (uint32_t)(bytes - (size_t)N_CHUNKS * RING_CHUNK_BYTES);
     p->header->n_chunks = N_CHUNKS;
     p->header->outgoing_bytes = RING_OUTGOING_BYTES;
-    cr_assert_eq(arena_init(&p->arena, (uint8_t *)p->header + p->header->chunks_offset, N_CHUNKS, NULL), 0);
+    cr_assert_eq(
+        arena_init(&p->arena, (uint8_t *)p->header + p->header->chunks_offset, N_CHUNKS, NULL), 0);
     cr_assert_eq(chunk_log_init(&p->lane.log, &p->arena, p->header, 0), 0);
     p->lane.page = p->page;
     p->lane.dirty = &w->dirty;
