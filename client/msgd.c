@@ -2,6 +2,7 @@
 /* Opening and closing: which control socket, and what a struct msgd starts with. */
 #include "client/client.h"
 #include "client/reconnect.h"
+#include "proto/json_input.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -19,6 +20,11 @@
 
 /* Of this thread's last msgd_open; its parameters are never set, so that nothing is to be freed. */
 static _Thread_local struct failure open_failure;
+
+__attribute__((constructor)) static void guard(void)
+{
+    json_input_guard_library();
+}
 
 /* ---- Which socket ---- */
 

@@ -30,6 +30,10 @@ static _Thread_local struct parse *current;
 static _Thread_local uint8_t *kept;
 static _Thread_local size_t n_kept;
 static bool is_guarded;
+static size_t max_kept = KEPT_BYTES;
+/* Whom the allocation functions were before. */
+static json_malloc_t next_malloc = malloc;
+static json_free_t next_free = free;
 
 static void *take_reserve(struct parse *p, size_t n)
 {
@@ -44,7 +48,7 @@ static void *take_reserve(struct parse *p, size_t n)
 
 static void *allocate(size_t n)
 {
-    void *block = malloc(n);
+    void *block = next_malloc(n);
 
     return block || !current || !current->reserve ? block : take_reserve(current, n);
 }
@@ -56,13 +60,22 @@ static void release(void *block)
     if (current && current->reserve && at >= current->reserve &&
         at < current->reserve + current->n_reserve)
         return;
-    free(block);
+    next_free(block);
 }
 
 void json_input_guard(void)
 {
+    if (is_guarded)
+        return;
     is_guarded = true;
+    json_get_alloc_funcs(&next_malloc, &next_free);
     json_set_alloc_funcs(allocate, release);
+}
+
+void json_input_guard_library(void)
+{
+    max_kept = 0;
+    json_input_guard();
 }
 
 static size_t feed(void *buffer, size_t room, void *data)
@@ -115,7 +128,7 @@ static bool open_reserve(struct parse *p, size_t n)
 
 static void close_reserve(void)
 {
-    if (n_kept <= KEPT_BYTES)
+    if (n_kept <= max_kept)
         return;
     free(kept);
     kept = NULL;

@@ -12,10 +12,16 @@
 #include <stddef.h>
 
 /*
- * Sets jansson's allocation functions, once for the whole process: for a program, not for a library
- * inside somebody else's.
+ * Wraps jansson's allocation functions, once for the whole process; outside of json_input_parse it
+ * changes nothing.
  */
 void json_input_guard(void);
+
+/*
+ * The same for a library inside somebody else's program, when it is loaded: nothing is kept for
+ * threads that may end. It must not be unloaded.
+ */
+void json_input_guard_library(void);
 
 /*
  * As json_loadb. 0; -EINVAL, error is filled; -ENOMEM (in a process that is not guarded, only

@@ -62,7 +62,7 @@ class AllocationFailures(Story):
         daemon = Program([build_path("msgd"), "--socket", self.socket, "--state", self.folder, "--config", self.config],
                          self.folder, env=self.environment(n, report))
         try:
-            wait_until(lambda: os.path.exists(self.socket) or not daemon.is_running(), 10, "the socket")
+            wait_until(lambda: "serves" in daemon.stderr or not daemon.is_running(), 10, "msgd to serve")
             if daemon.is_running():
                 self.use(n)
                 daemon.send_signal(signal.SIGTERM)
