@@ -15,7 +15,11 @@ if [ "$version" -lt 250 ]; then
     exit 77
 fi
 
-systemd-analyze security --offline=true --no-pager --threshold=15 "$root/systemd/msgd.service" | tail -n 1
+if ! said=$(systemd-analyze security --offline=true --no-pager --threshold=15 "$root/systemd/msgd.service"); then
+    echo "$said"
+    exit 1
+fi
+echo "$said" | tail -n 1
 
 # verify looks whether the programs are there: give it those that were built.
 units=$(mktemp -d)
