@@ -267,11 +267,18 @@ int worker_start(struct worker **out, const struct worker_options *options)
     return 0;
 }
 
+static void close_left(uv_handle_t *handle, void *context)
+{
+    (void)context;
+    if (!uv_is_closing(handle))
+        uv_close(handle, NULL);
+}
+
 static void run_stop(struct worker *w, struct command *c)
 {
     (void)c;
-    uv_close((uv_handle_t *)&w->idle, NULL);
-    uv_close((uv_handle_t *)&w->wake, NULL);
+    /* Sockets are left only where there was no memory to remove their endpoints. */
+    uv_walk(&w->loop, close_left, NULL);
     w->is_wake_open = false;
 }
 
