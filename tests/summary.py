@@ -6,15 +6,16 @@ The last line is "N passed, N failed" with ", N skipped" if there are any; exit 
 summary.py --not-built NAME FILE: writes such a file for a build that failed.
 """
 import os
+import re
 import sys
 import xml.etree.ElementTree as xml
 
 
 def why_skipped(case):
-    """The line in which the test says it."""
+    """What the test says: "SKIPPED: why", or unittest's "... skipped 'why'"."""
     output = case.findtext("system-out") or ""
-    lines = [line.strip() for line in output.splitlines() if "skip" in line.lower()]
-    return lines[-1].removeprefix("SKIPPED: ") if lines else "no reason given"
+    found = re.findall(r"^SKIPPED: (.*)$", output, re.M) or re.findall(r"skipped ['\"](.*)['\"]", output)
+    return found[-1] if found else "no reason given"
 
 
 def outcome(case):
