@@ -2,6 +2,8 @@
 /* Exit codes, and sentences for the errors of msgd. */
 #include "tools/exit.h"
 
+#include "proto/json_input.h"
+
 #include <errno.h>
 #include <jansson.h>
 #include <stdarg.h>
@@ -206,7 +208,11 @@ const char *exit_sentence(const char *varlink_error, const char *parameters,
     for (size_t i = 0; varlink_error != NULL && i < N_VARLINK_ERRORS; i++) {
         if (strcmp(varlink_errors[i].name, varlink_error) != 0)
             continue;
-        json_t *root = json_loads(parameters != NULL ? parameters : "{}", 0, NULL);
+        json_t *root = NULL;
+        json_error_t fault;
+        if (parameters != NULL &&
+            json_input_parse(parameters, strlen(parameters), 0, &root, &fault) != 0)
+            root = NULL; /* every parameter reads as "?" */
         struct sentence s = {.text = buf,
                              .parameters = root,
                              .command_of = command_of != NULL ? command_of : no_command};

@@ -3,6 +3,7 @@
 #include "tools/host_facts.h"
 
 #include "proto/address.h"
+#include "proto/json_input.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -59,9 +60,11 @@ static json_t *call(struct msgd *m, const char *method)
     char *text = NULL;
     if (msgd_call(m, method, NULL, &text) != 0)
         return NULL;
-    json_t *root = json_loads(text, 0, NULL);
+    json_t *root;
+    json_error_t fault;
+    int error = json_input_parse(text, strlen(text), 0, &root, &fault);
     free(text);
-    return root;
+    return error == 0 ? root : NULL;
 }
 
 static void read_range(const json_t *range, int64_t out[2])

@@ -6,6 +6,7 @@
 #include "tools/service.h"
 #include "tools/tool.h"
 
+#include "proto/json_input.h"
 #include "proto/text.h"
 
 #include <errno.h>
@@ -229,8 +230,12 @@ static bool is_to_be_joined(struct receiver *r)
     snprintf(parameters, sizeof parameters, "{\"names\":[\"%s\"]}", r->options->common.operands[0]);
     if (msgd_call(r->m, "io.msgd.List", parameters, &text) != 0)
         return false;
-    json_t *root = json_loads(text, 0, NULL);
+    json_t *root;
+    json_error_t fault;
+    int error = json_input_parse(text, strlen(text), 0, &root, &fault);
     free(text);
+    if (error != 0)
+        return false;
     const json_t *e = json_array_get(json_object_get(root, "endpoints"), 0);
     const char *state = json_string_value(json_object_get(e, "state"));
     const char *mode = json_string_value(json_object_get(e, "mode"));

@@ -6,6 +6,7 @@
 #include "tools/tool.h"
 
 #include "proto/base64.h"
+#include "proto/json_input.h"
 #include "proto/name.h"
 
 #include <errno.h>
@@ -123,9 +124,11 @@ static int show_base64(struct tap *t, const json_t *json, const char *text)
 static int on_reply(void *context, const char *text)
 {
     struct tap *t = context;
-    json_t *json = json_loads(text, JSON_ALLOW_NUL, NULL);
-    if (json == NULL)
-        return -ENOMEM;
+    json_t *json;
+    json_error_t fault;
+    int error = json_input_parse(text, strlen(text), JSON_ALLOW_NUL, &json, &fault);
+    if (error != 0)
+        return error;
     const json_t *payload = json_object_get(json, "payload");
     const char *base64 = json_string_value(json_object_get(json, "payload_base64"));
     int result = 0;

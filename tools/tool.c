@@ -2,6 +2,8 @@
 /* What every tool does alike. */
 #include "tools/tool.h"
 
+#include "proto/json_input.h"
+
 #include <errno.h>
 #include <limits.h>
 #include <pwd.h>
@@ -20,6 +22,7 @@ int tool_begin(const struct tool_spec *tool, int argc, char **argv, void *values
     char error[OPTIONS_ERROR_MAX];
     tool_name = tool->name;
     signal(SIGPIPE, SIG_IGN);
+    json_input_guard();
     int result = options_parse(tool, argc, argv, values, error);
     if (result == OPTIONS_WRONG)
         return tool_fail(EXIT_USAGE, "%s", error);
@@ -101,13 +104,16 @@ int tool_call(struct msgd *m, const char *method, json_t *parameters, json_t **r
     if (text == NULL)
         return tool_fail(EXIT_SYSTEM, "%s", strerror(ENOMEM));
     char *answer = NULL;
+    json_error_t fault;
     int error = msgd_call(m, method, text, &answer);
     free(text);
     if (error != 0)
         return tool_fail_call(m, error);
-    *reply = json_loads(answer, JSON_ALLOW_NUL, NULL);
+    error = json_input_parse(answer, strlen(answer), JSON_ALLOW_NUL, reply, &fault);
     free(answer);
-    if (*reply == NULL)
+    if (error == -ENOMEM)
+        return tool_fail(EXIT_SYSTEM, "%s", strerror(ENOMEM));
+    if (error != 0)
         return tool_fail(EXIT_SYSTEM, "msgd's answer to %s cannot be understood", method);
     return EXIT_DONE;
 }
