@@ -71,7 +71,9 @@ static void *read_all(void *argument)
         for (size_t i = 0; i < n; i++)
             atomic_fetch_add(&s->n_torn, !is_whole(held[i]));
         atomic_fetch_add(&s->n_read, n);
-        ring_release(&reader, end);
+        /* What was counted while claiming may have been dropped just before the claim. */
+        if (n > 0)
+            ring_release(&reader, end);
     }
 }
 
