@@ -30,7 +30,7 @@ longest=4096
 # fuzz_one PARSER: the last line of its log says how many executions there were.
 fuzz_one() {
     local parser=$1 corpus=$build/corpus/$1 findings=$build/findings/$1 log=$build/findings/$1.log
-    local executions found dictionary=() long=("-max_total_time=$seconds")
+    local executions found begun=$SECONDS dictionary=() long=("-max_total_time=$seconds")
     if [ "$seconds" = 0 ]; then long=(-runs=0); fi
     rm -rf "$findings"
     mkdir -p "$corpus" "$findings"
@@ -41,7 +41,7 @@ fuzz_one() {
     executions=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
     found=$(find "$findings" -type f | wc -l)
     printf '%-16s %s  %6s s  %12s executions  %s findings\n' \
-        "$parser" "$(date +%F)" "$seconds" "${executions:-0}" "$found"
+        "$parser" "$(date +%F)" "$((SECONDS - begun))" "${executions:-0}" "$found"
     [ "$found" = 0 ] && [ -n "$executions" ]
 }
 
