@@ -2,7 +2,8 @@
 /*
  * An LD_PRELOAD library that fails one allocation: the n-th that msgd's own code, libmsgd or
  * jansson asks for, directly or through libc (strdup, asprintf...). Allocations of libuv, which
- * aborts without memory by its own decision, of libsystemd and of libc for itself are left alone.
+ * aborts without memory by its own decision, of libsystemd, of libc for itself and of its name
+ * service are left alone.
  *
  *     FAILALLOC_AT=N       fails the N-th (0 or unset: none)
  *     FAILALLOC_EVERY=1    fails every one from the N-th on
@@ -113,6 +114,20 @@ static const struct range *range_of(const void *code)
     return NULL;
 }
 
+/* Looking up users, groups and hosts: glibc's own code asserts or crashes without memory. */
+static bool is_name_service(const void *code)
+{
+    static const char *const starts[] = {"getgr", "getpw", "getaddrinfo", "initgroups"};
+    Dl_info info;
+
+    if (dladdr(code, &info) == 0 || info.dli_sname == NULL)
+        return false;
+    for (size_t i = 0; i < sizeof starts / sizeof *starts; i++)
+        if (strncmp(info.dli_sname, starts[i], strlen(starts[i])) == 0)
+            return true;
+    return false;
+}
+
 /* For a call out of libc: the first frame above libc decides. */
 static bool is_for_counted(void)
 {
@@ -125,7 +140,7 @@ static bool is_for_counted(void)
         const struct range *r = range_of(frames[i]);
         bool is_libc = r != NULL && !r->is_counted;
         if (was_in_libc && !is_libc)
-            return r != NULL && r->is_counted;
+            return r != NULL && r->is_counted && !is_name_service(frames[i - 1]);
         was_in_libc = was_in_libc || is_libc;
     }
     return false;

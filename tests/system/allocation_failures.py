@@ -11,7 +11,7 @@ import signal
 import subprocess
 
 from msgd_process import complaint_in
-from msgd_test import (IS_INSTRUMENTED, LONG, SANITIZER, SLOWNESS, WRAPPER, Connection, Program, Story, build_path, main,
+from msgd_test import (IS_INSTRUMENTED, LONG, SANITIZER, SLOWNESS, SOURCE, WRAPPER, Connection, Program, Story, build_path, main,
                        numbered, send_udp, wait_until)
 
 N_DATAGRAMS = 1000
@@ -33,7 +33,8 @@ class AllocationFailures(Story):
         sanitizer = os.environ.get("ASAN_OPTIONS", "")
         return {**os.environ, "LD_PRELOAD": build_path("libfailalloc.so"), "FAILALLOC_AT": str(n),
                 "FAILALLOC_REPORT": report, "MSGD_SOCKET": self.socket,
-                "ASAN_OPTIONS": sanitizer + ":verify_asan_link_order=0:allocator_may_return_null=1"}
+                "LSAN_OPTIONS": f"print_suppressions=0:suppressions={SOURCE}/tests/support/failalloc.supp",
+                "ASAN_OPTIONS": sanitizer + ":verify_asan_link_order=0:fast_unwind_on_malloc=0:allocator_may_return_null=1"}
 
     def was_injected(self, report):
         try:
@@ -52,7 +53,10 @@ class AllocationFailures(Story):
         self.report("runs, allocations", (runs, n))
 
     def expect_orderly(self, program, n):
-        status = program.wait(60)
+        try:
+            status = program.wait(30)
+        except AssertionError as error:
+            raise AssertionError(f"allocation {n}: {error}") from None
         self.assertIn(status, ORDERLY, f"allocation {n}: {program.name} ended with {status}: {program.stderr[-3000:]}")
         self.assertIsNone(complaint_in(program.stderr), f"allocation {n}: {program.stderr[-3000:]}")
 
@@ -107,7 +111,7 @@ class AllocationFailures(Story):
                 c.receive_frame()
 
     def test_the_daemon_survives_each_allocation_that_fails(self):
-        self.in_turn(self.one_daemon, 1 if LONG else 41 if IS_INSTRUMENTED else 17)
+        self.in_turn(self.one_daemon, 1 if LONG else 13 if IS_INSTRUMENTED else 7)
 
     def test_a_consumer_on_libmsgd_survives_each_allocation_that_fails(self):
         msgd = self.start()
