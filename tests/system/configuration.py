@@ -6,7 +6,7 @@ import pathlib
 import re
 import signal
 
-from msgd_test import Story, build_path, free_port, main, run, udp_socket, wait_until
+from msgd_test import Story, VarlinkError, build_path, free_port, main, run, udp_socket, wait_until
 
 # What stands in the file, and a piece of what msgd must say: line, column, what was expected.
 WRONG = [
@@ -208,7 +208,17 @@ class Reload(Story):
         self.msgd.write_config({"limits": {"endpoints_per_uid": 1}})
         self.msgd.call("Reload")
         self.assertEqual(self.names(), set())
-        self.msgd.register("one")
+        held = []
+
+        def has_room():
+            """The endpoints that went count until their sockets have been drained and closed."""
+            try:
+                held.append(self.msgd.register("one"))
+            except VarlinkError as error:
+                self.assertEqual(error.name, "QuotaExceeded")
+            return held
+
+        wait_until(has_room)
         self.fails("QuotaExceeded", self.msgd.connect().call, "Register", name="two")
 
     def test_registered_endpoints_are_not_touched(self):
