@@ -102,10 +102,10 @@ class ControlAbuse(Story):
         null = os.open("/dev/null", os.O_RDONLY)
         try:
             with Connection(self.msgd.socket) as c:
-                for part in (150, 150):
-                    c.send_descriptors(b" ", [null] * part)
-                c.send("GetInfo")
                 try:
+                    for part in (150, 150):
+                        c.send_descriptors(b" ", [null] * part)
+                    c.send("GetInfo")
                     c.receive()
                 except CLOSED:
                     pass
