@@ -279,8 +279,9 @@ static void close_endpoints(struct control *control)
     {
         struct desk *desk = list_member(at, struct desk, by_change);
 
-        if (desk->entry->endpoint && desk_close(desk, DROP_RELEASED, NULL) < 0)
-            log_error("%s is closed without reading what has come: no memory", desk->name);
+        if (desk->entry->endpoint)
+            worker_remove(desk_worker(desk), desk_endpoint(desk), DROP_RELEASED, NULL, NULL);
+        desk->entry->endpoint = NULL;
     }
 }
 

@@ -13,6 +13,7 @@
 #include "daemon/control/watchers.h"
 
 #include <errno.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -109,13 +110,28 @@ static void take_endpoint(struct desk *desk, const struct opening *o)
     holders_connect(desk);
 }
 
+/* The number of the interface that the configuration named, which may have come only now. */
+static int find_interface(struct opening *o)
+{
+    if (o->settings.zone[0] == '\0')
+        return 0;
+    o->settings.address.scope = if_nametoindex(o->settings.zone);
+    if (o->settings.address.scope != 0)
+        return 0;
+    *o->why =
+        (struct open_failure){.address = o->settings.address, .what = "find its interface for"};
+    return -ENODEV;
+}
+
 int desk_open(struct desk *desk, const struct address *where, struct open_failure *why)
 {
     struct opening o = {.settings = desk->entry->settings, .why = why};
     int r;
 
     o.settings.address = *where;
-    r = open_sockets(desk, &o);
+    r = find_interface(&o);
+    if (r == 0)
+        r = open_sockets(desk, &o);
     if (r == 0)
         take_endpoint(desk, &o);
     return r;
@@ -228,10 +244,7 @@ int desk_close(struct desk *desk, enum drop_reason reason, struct leaving **out)
     list_init(&leaving->releases);
     leaving->desk = desk;
     leaving->address = desk->entry->address;
-    if (worker_remove(desk_worker(desk), desk_endpoint(desk), reason, on_removed, leaving) < 0) {
-        free(leaving);
-        return -ENOMEM;
-    }
+    worker_remove(desk_worker(desk), desk_endpoint(desk), reason, on_removed, leaving);
     list_append(&desk->control->leaving, &leaving->link);
     desk->n_leaving++;
     desk->entry->endpoint = NULL;

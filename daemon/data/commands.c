@@ -98,19 +98,10 @@ int worker_configure(struct worker *worker, struct endpoint *e, const struct set
 
 /* ---- Remove ---- */
 
-struct removal {
-    struct command command;
-    struct task task;
-    struct endpoint *endpoint;
-    enum drop_reason reason;
-    removed_done done;
-    void *context;
-};
-
 static bool removal_step(struct worker *w, struct task *t)
 {
-    struct removal *r = CONTAINER_OF(t, struct removal, task);
-    struct endpoint *e = r->endpoint;
+    struct endpoint *e = CONTAINER_OF(t, struct endpoint, removal.task);
+    struct removal *r = &e->removal;
 
     if (e->mailbox.consumers != NULL || e->n_open_handles > 0 || e->move.is_queued ||
         w->n_snapshots > 0)
@@ -122,8 +113,8 @@ static bool removal_step(struct worker *w, struct task *t)
 
 static void run_remove(struct worker *w, struct command *c)
 {
-    struct removal *r = CONTAINER_OF(c, struct removal, command);
-    struct endpoint *e = r->endpoint;
+    struct endpoint *e = CONTAINER_OF(c, struct endpoint, removal.command);
+    struct removal *r = &e->removal;
 
     for (unsigned i = 0; i < e->n_sockets; i++)
         intake_drain(w->batch, &e->sockets[i]);
@@ -144,8 +135,8 @@ static void run_remove(struct worker *w, struct command *c)
 
 static void remove_done(struct command *c)
 {
-    struct removal *r = CONTAINER_OF(c, struct removal, command);
-    struct endpoint *e = r->endpoint;
+    struct endpoint *e = CONTAINER_OF(c, struct endpoint, removal.command);
+    struct removal *r = &e->removal;
 
     if (r->done != NULL)
         r->done(r->context, &e->ledger);
@@ -154,23 +145,16 @@ static void remove_done(struct command *c)
     mailbox_deinit(&e->mailbox);
     settings_deinit(&e->settings);
     free(e);
-    free(r);
 }
 
-int worker_remove(struct worker *worker, struct endpoint *e, enum drop_reason reason,
-                  removed_done done, void *context)
+void worker_remove(struct worker *worker, struct endpoint *e, enum drop_reason reason,
+                   removed_done done, void *context)
 {
-    struct removal *r = calloc(1, sizeof(*r));
-
-    if (r == NULL)
-        return -ENOMEM;
-    *r = (struct removal){.command = {.run = run_remove, .done = remove_done},
-                          .endpoint = e,
-                          .reason = reason,
-                          .done = done,
-                          .context = context};
-    command_post(worker, &r->command);
-    return 0;
+    e->removal = (struct removal){.command = {.run = run_remove, .done = remove_done},
+                                  .reason = reason,
+                                  .done = done,
+                                  .context = context};
+    command_post(worker, &e->removal.command);
 }
 
 /* ---- Send and inject ---- */

@@ -15,6 +15,15 @@ struct endpoint_socket {
     uint32_t last_drops;
 };
 
+/* Within the endpoint, so that removing one needs no memory. */
+struct removal {
+    struct command command;
+    struct task task;
+    enum drop_reason reason;
+    removed_done done;
+    void *context;
+};
+
 struct endpoint {
     struct worker *worker;
     void *context;
@@ -37,6 +46,7 @@ struct endpoint {
     struct task move;
     struct command failed;
     int failure;
+    struct removal removal;
 };
 
 /* What a consumer's coming needs; control allocates it, the worker swaps it for what is to be

@@ -100,8 +100,8 @@ int worker_configure(struct worker *worker, struct endpoint *endpoint,
  * consumer, and frees the endpoint. done gets the final ledger, before the endpoint is freed.
  */
 typedef void (*removed_done)(void *context, const struct ledger *final);
-int worker_remove(struct worker *worker, struct endpoint *endpoint, enum drop_reason reason,
-                  removed_done done, void *context) MUST_USE;
+void worker_remove(struct worker *worker, struct endpoint *endpoint, enum drop_reason reason,
+                   removed_done done, void *context);
 
 /* ---- Attached consumers ---- */
 
