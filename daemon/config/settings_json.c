@@ -99,17 +99,43 @@ static int parse_name(struct parse *p, json_t *value)
     return 0;
 }
 
+/*
+ * The configuration may name an interface that comes later: the endpoint is pending until then.
+ * 0, -EINVAL or -ENODEV.
+ */
+static int parse_zone(struct parse *p, const char *text, struct address *out)
+{
+    char bare[ADDRESS_TEXT_MAX] = {0};
+    const char *zone = strchr(text, '%');
+    size_t n = zone ? strcspn(zone + 1, "]") : 0;
+
+    if (p->source != FROM_CONFIG || n == 0 || n > ZONE_BYTES_MAX || strlen(text) >= sizeof(bare))
+        return -ENODEV;
+    memcpy(p->out->zone, zone + 1, n);
+    p->out->zone[n] = '\0';
+    snprintf(bare, sizeof(bare), "%.*s%s", (int)(zone - text), text, zone + 1 + n);
+    return address_parse_ip(bare, out);
+}
+
 static int parse_address(struct parse *p, json_t *value)
 {
     const char *text = json_string_value(value);
     struct address address = {0};
     int error = text ? address_parse_ip(text, &address) : -EINVAL;
 
+    if (text && (error == -ENODEV || address.scope != 0)) {
+        uint32_t scope = address.scope;
+        int zone_error = parse_zone(p, text, &address);
+        if (error == -ENODEV)
+            error = zone_error;
+        address.scope = scope;
+    }
     if (error == -ENODEV)
         return refuse(p, "an interface that this host has");
     if (error < 0)
         return refuse(p, "an IP address without a port, such as \"127.0.0.1\" or \"::\", or \"*\"");
-    if (address.family == ADDRESS_IPV6 && address_is_link_local(&address) && address.scope == 0)
+    if (address.family == ADDRESS_IPV6 && address_is_link_local(&address) && address.scope == 0 &&
+        p->out->zone[0] == '\0')
         return refuse(p, "a link-local address with its interface, as in \"fe80::1%%eth0\"");
     address.port = p->out->address.port;
     p->out->address = address;

@@ -97,8 +97,10 @@ static void merge_plain(struct settings *out, const struct settings *with, uint3
 {
     uint16_t port = given & FIELD_BIT(PORT) ? with->address.port : out->address.port;
 
-    if (given & FIELD_BIT(ADDRESS))
+    if (given & FIELD_BIT(ADDRESS)) {
         out->address = with->address;
+        memcpy(out->zone, with->zone, sizeof(out->zone));
+    }
     out->address.port = port;
 #define MERGE(bit, field)       \
     if (given & FIELD_BIT(bit)) \
@@ -155,10 +157,14 @@ static bool same_networks(const struct settings *a, const struct settings *b)
     return true;
 }
 
-static bool same_place(const struct address *a, const struct address *b)
+/* Whether or not the interface is there at present. */
+static bool same_place(const struct settings *a, const struct settings *b)
 {
-    return a->family == b->family && a->scope == b->scope &&
-           memcmp(a->ip, b->ip, sizeof(a->ip)) == 0;
+    bool is_same_zone =
+        a->zone[0] != '\0' ? strcmp(a->zone, b->zone) == 0 : a->address.scope == b->address.scope;
+
+    return a->address.family == b->address.family && is_same_zone &&
+           memcmp(a->address.ip, b->address.ip, sizeof(a->address.ip)) == 0;
 }
 
 uint32_t settings_difference(const struct settings *a, const struct settings *b)
@@ -166,7 +172,7 @@ uint32_t settings_difference(const struct settings *a, const struct settings *b)
     uint32_t d = 0;
 
 #define DIFFER(bit, condition) d |= (condition) ? FIELD_BIT(bit) : 0u
-    DIFFER(ADDRESS, !same_place(&a->address, &b->address));
+    DIFFER(ADDRESS, !same_place(a, b));
     DIFFER(PORT, a->address.port != b->address.port);
     DIFFER(MODE, a->mode != b->mode);
     DIFFER(ON_CONFLICT, a->on_conflict != b->on_conflict);

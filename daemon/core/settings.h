@@ -16,11 +16,13 @@ enum conflict_rule { CONFLICT_REJECT, CONFLICT_QUEUE, CONFLICT_REPLACE };
 enum when_full { WHEN_FULL_DROP_NEW, WHEN_FULL_DROP_OLD };
 enum payload_format { FORMAT_JSON, FORMAT_RAW };
 
-#define LEASE_FOREVER (-1)
+#define ZONE_BYTES_MAX 15 /* of an interface's name (net/if.h, IF_NAMESIZE) */
+#define LEASE_FOREVER  (-1)
 
 struct settings {
     char name[NAME_BYTES_MAX + 1];
-    struct address address; /* port 0: one from port_range */
+    struct address address;        /* port 0: one from port_range */
+    char zone[ZONE_BYTES_MAX + 1]; /* the interface that the configuration named; "": none */
     enum endpoint_mode mode;
     enum conflict_rule on_conflict;
     bool may_replace;

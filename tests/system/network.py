@@ -5,7 +5,7 @@ import pathlib
 import socket
 import struct
 
-from msgd_test import Story, enter_network_namespace, main, run, send_udp, udp_socket
+from msgd_test import Story, enter_network_namespace, main, run, send_udp, udp_socket, wait_until
 
 IS_PERMITTED = enter_network_namespace()
 GROUP, GROUP6 = "239.1.2.3", "ff12::123"
@@ -96,6 +96,8 @@ class Network(Story):
         address = next(line.split()[1].partition("/")[0]
                        for line in run(["ip", "-6", "addr", "show", "dev", "t0", "scope", "link"]).stdout.splitlines()
                        if "inet6" in line)
+        wait_until(lambda: address in run(["ip", "-6", "route", "show", "table", "local", "dev", "t0"]).stdout, 10,
+                   f"{address} to be an address of this host")
         consumer = self.msgd.receive("local", address=f"{address}%t0")
         with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as s:
             s.sendto(b"1", (address, consumer.port, 0, socket.if_nametoindex("t0")))
@@ -109,6 +111,28 @@ class Network(Story):
         self.msgd.sent["later"] += send_udp("10.9.0.77", consumer.port, ["1"])
         self.assertEqual(consumer.payloads(1), ["1"])
         ip("addr", "del", "10.9.0.77/24", "dev", "t0")
+
+    def test_an_interface_that_comes_later_ends_pending(self):
+        msgd = self.start({"endpoints": [{"name": "later", "address": "fe80::5%t9", "port": 7009},
+                                         {"name": "group", "address": "239.1.1.9%t9", "port": 7010},
+                                         {"name": "now", "port": 7011}]})
+        self.assertEqual(msgd.endpoint("now")["state"], "held")
+        for name in ("later", "group"):
+            self.assertEqual(msgd.endpoint(name)["state"], "pending")
+            self.assertIn("No such device", msgd.endpoint(name)["error"])
+        ip("link", "add", "t9", "type", "veth", "peer", "name", "t8")
+        self.addCleanup(ip, "link", "del", "t9")
+        for link in ("t9", "t8"):
+            ip("link", "set", link, "up")
+        ip("-6", "addr", "add", "fe80::5/64", "dev", "t9", "nodad")
+        for name in ("later", "group"):
+            msgd.wait_for_state(name, "held")
+        self.assertTrue(msgd.endpoint("later")["address"].endswith("%t9"), msgd.endpoint("later"))
+        consumer = msgd.receive("later")
+        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as s:
+            s.sendto(b"1", ("fe80::5", 7009, 0, socket.if_nametoindex("t9")))
+            msgd.sent["later"] += 1
+        self.assertEqual(consumer.payloads(1), ["1"])
 
 
 main()
