@@ -51,8 +51,9 @@ class FullMailboxes(Story):
         taker = self.msgd.spawn("drain", "slow", "--when-full", "drop-old", "--mailbox", str(SMALL), "--stop-after", "10",
                                 "--hold", "--verify")
         taker.wait_for_stderr("attached")
-        self.fill("slow", 2000)
+        self.fill("slow", 10)
         taker.wait_for_lines(1)
+        self.fill("slow", 1990, first=11)
         taker.kill()
         kept = self.msgd.wait_for_state("slow", "away")["ledger"]["queued"]
         messages = self.msgd.receive("slow").take(kept)
