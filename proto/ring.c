@@ -229,3 +229,22 @@ int ring_outgoing_put(struct ring_outgoing *ring, const struct ring_header *aren
     atomic_thread_fence(memory_order_seq_cst);
     return atomic_load_explicit(&arena->doorbell_wanted, memory_order_relaxed) != 0;
 }
+
+uint32_t ring_outgoing_get(const struct ring_outgoing *ring, uint64_t taken, uint64_t left,
+                           struct outgoing_record *out, void *payload)
+{
+    uint32_t offset = (uint32_t)(taken % RING_OUTGOING_BYTES);
+    uint32_t to_end = RING_OUTGOING_BYTES - offset;
+
+    memcpy(out, ring->bytes + offset, sizeof(*out));
+    if (out->kind == OUTGOING_SKIP)
+        return out->length == to_end && out->length <= left ? out->length : 0;
+    if ((out->kind != OUTGOING_REPLY && out->kind != OUTGOING_SEND) ||
+        out->length > RING_MAX_PAYLOAD)
+        return 0;
+    uint32_t bytes = (uint32_t)(sizeof(*out) + out->length + 63) & ~UINT32_C(63);
+    if (bytes > left || bytes > to_end)
+        return 0;
+    memcpy(payload, ring->bytes + offset + sizeof(*out), out->length);
+    return bytes;
+}

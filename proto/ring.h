@@ -219,4 +219,13 @@ int ring_outgoing_put(struct ring_outgoing *ring, const struct ring_header *aren
                       const struct outgoing_record *header, const void *payload)
     __attribute__((warn_unused_result));
 
+/*
+ * msgd's side: copies the record at `taken`, of which `left` bytes up to the head are filled, and
+ * then looks only at the copy. payload: room for RING_MAX_PAYLOAD bytes. Returns how far to move
+ * on; 0: what is there cannot be.
+ */
+uint32_t ring_outgoing_get(const struct ring_outgoing *ring, uint64_t taken, uint64_t left,
+                           struct outgoing_record *out, void *payload)
+    __attribute__((warn_unused_result));
+
 #endif

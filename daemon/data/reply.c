@@ -144,28 +144,16 @@ static void send_out(struct link *l, const struct outgoing_record *o, const void
 }
 
 /* Handles the record at `taken`. Its length in the ring, or 0: it cannot be. */
-static uint32_t read_one(struct link *l, struct ring_outgoing *ring, uint64_t left)
+static uint32_t read_one(struct link *l, const struct ring_outgoing *ring, uint64_t left)
 {
     uint8_t bytes[RING_MAX_PAYLOAD];
-    uint32_t offset = (uint32_t)(l->outgoing_taken % RING_OUTGOING_BYTES);
     struct outgoing_record o;
+    uint32_t n = ring_outgoing_get(ring, l->outgoing_taken, left, &o, bytes);
 
-    memcpy(&o, ring->bytes + offset,
-           sizeof(o)); /* the consumer can change it while we look: look at the copy */
-    if (o.kind == OUTGOING_SKIP)
-        return o.length == RING_OUTGOING_BYTES - offset && o.length <= left ? o.length : 0;
-    if (o.length > RING_MAX_PAYLOAD)
-        return 0;
-    uint32_t n = (uint32_t)(sizeof(o) + o.length + 63) & ~UINT32_C(63);
-    if (n > left || n > RING_OUTGOING_BYTES - offset)
-        return 0;
-    memcpy(bytes, ring->bytes + offset + sizeof(o), o.length);
-    if (o.kind == OUTGOING_REPLY)
+    if (n > 0 && o.kind == OUTGOING_REPLY)
         answer(l, o.position, bytes, o.length);
-    else if (o.kind == OUTGOING_SEND)
+    else if (n > 0 && o.kind == OUTGOING_SEND)
         send_out(l, &o, bytes);
-    else
-        return 0;
     return n;
 }
 
