@@ -23,7 +23,20 @@ static bool is_generation(struct call *call, const struct desk *desk, int64_t ge
     return false;
 }
 
-/* The connection's own Receive, or else every one of the endpoint. */
+static bool does_any_hold(const struct desk *desk, uint64_t seq)
+{
+    list_for_each(at, next, &desk->holders)
+    {
+        const struct holder *holder = list_member(at, struct holder, of_desk);
+
+        if (holder->receive && receive_holds(holder->receive, seq))
+            return true;
+    }
+    return false;
+}
+
+/* The connection's own Receive, or else who holds the message, or else every one of the endpoint.
+ */
 static void release(const struct desk *desk, const struct connection *c, uint64_t seq)
 {
     const struct holder *own = holder_find(desk, c);
@@ -32,11 +45,12 @@ static void release(const struct desk *desk, const struct connection *c, uint64_
         receive_release(own->receive, seq);
         return;
     }
+    bool is_held = does_any_hold(desk, seq);
     list_for_each(at, next, &desk->holders)
     {
         struct holder *holder = list_member(at, struct holder, of_desk);
 
-        if (holder->receive)
+        if (holder->receive && (!is_held || receive_holds(holder->receive, seq)))
             receive_release(holder->receive, seq);
     }
 }

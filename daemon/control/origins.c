@@ -84,10 +84,34 @@ int unreleased_add(struct unreleased *u, uint64_t seq)
     return 0;
 }
 
+static uint64_t seq_at(const struct unreleased *u, uint64_t i)
+{
+    return u->seqs[i & (u->capacity - 1)];
+}
+
+/* Where it is; u->end: nowhere. */
+static uint64_t find_unreleased(const struct unreleased *u, uint64_t seq)
+{
+    uint64_t i = u->first;
+
+    while (i < u->end && seq_at(u, i) != seq)
+        i++;
+    return i;
+}
+
+bool unreleased_has(const struct unreleased *u, uint64_t seq)
+{
+    return find_unreleased(u, seq) < u->end;
+}
+
 void unreleased_release(struct unreleased *u, uint64_t seq)
 {
-    if (seq > u->highest)
-        u->highest = seq;
-    while (u->first < u->end && u->seqs[u->first & (u->capacity - 1)] <= u->highest)
+    uint64_t at = find_unreleased(u, seq);
+
+    if (at < u->end) {
+        u->first = at + 1;
+        return;
+    }
+    while (u->first < u->end && seq_at(u, u->first) < seq)
         u->first++;
 }

@@ -35,19 +35,24 @@ int origins_add(struct origins *o, const struct origin *origin) MUST_USE;
 /* The latest of that number; NULL: not there (any more). */
 struct origin *origins_find(struct origins *o, uint64_t seq);
 
-/* Numbers of messages in the order of handing over, until they are released. Zeroed to begin with.
+/*
+ * Numbers of messages in the order of handing over, until they are released. In mode share that is
+ * not always the order of the numbers. Zeroed to begin with.
  */
 struct unreleased {
     uint64_t *seqs; /* a ring, `capacity` (a power of two) long */
     size_t capacity;
-    uint64_t first;
-    uint64_t end;
-    uint64_t highest; /* released so far */
+    uint64_t first; /* how many have been released */
+    uint64_t end;   /* how many have been handed over */
 };
 
 void unreleased_deinit(struct unreleased *u);
 int unreleased_add(struct unreleased *u, uint64_t seq) MUST_USE;
-/* Everything up to seq has been released. */
+bool unreleased_has(const struct unreleased *u, uint64_t seq);
+/*
+ * Releases everything that was handed over up to `seq`; if that is not there, up to the first
+ * number above it.
+ */
 void unreleased_release(struct unreleased *u, uint64_t seq);
 static inline size_t unreleased_count(const struct unreleased *u)
 {

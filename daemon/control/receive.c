@@ -30,6 +30,8 @@ struct receive {
     uint32_t window;
     struct origins origins;
     struct unreleased unreleased;
+    uint64_t n_handed;        /* to the connection, ever */
+    uint64_t n_handed_before; /* of those, by former receivers */
 };
 
 /* ---- Life ---- */
@@ -127,7 +129,7 @@ static int write_message(struct receive *receive, const struct record *record, s
     varlink_begin_reply(&h->text, true);
     envelope_write(&h->text, &envelope, "payload");
     varlink_end(&h->text);
-    h->marks[h->n_marks++] = (struct mark){.end = h->text.length, .value = record->seq};
+    h->marks[h->n_marks++] = (struct mark){.end = h->text.length, .value = ++receive->n_handed};
     return h->text.error ? h->text.error : note(receive, record);
 }
 
@@ -207,12 +209,13 @@ static void on_drained(struct call *call)
     pump(call->state);
 }
 
-static void on_written(struct call *call, uint64_t seq)
+/* n: how many messages have been written since the call began. */
+static void on_written(struct call *call, uint64_t n)
 {
     struct receive *receive = call->state;
 
-    if (!receive->is_manual && receive->receiver)
-        receiver_release(receive->receiver, seq);
+    if (!receive->is_manual && receive->receiver && n > receive->n_handed_before)
+        receiver_release(receive->receiver, n - receive->n_handed_before);
 }
 
 /* ---- From outside ---- */
@@ -223,8 +226,9 @@ void receive_connect(struct receive *receive)
     int r;
 
     close_receiver(receive);
-    /* Another endpoint counts from 1 again. */
+    /* What the former receiver handed over and nobody released comes again. */
     unreleased_deinit(&receive->unreleased);
+    receive->n_handed_before = receive->n_handed;
     if (!desk_endpoint(desk))
         return;
     r = receiver_open(&receive->receiver, desk_worker(desk), desk_endpoint(desk));
@@ -239,11 +243,16 @@ const void *receive_key(const struct receive *receive)
     return receive->receiver;
 }
 
+bool receive_holds(const struct receive *receive, uint64_t seq)
+{
+    return unreleased_has(&receive->unreleased, seq);
+}
+
 void receive_release(struct receive *receive, uint64_t seq)
 {
     unreleased_release(&receive->unreleased, seq);
-    if (receive->receiver)
-        receiver_release(receive->receiver, seq);
+    if (receive->receiver && receive->is_manual)
+        receiver_release(receive->receiver, receive->unreleased.first);
     if (receive->call)
         pump(receive);
 }

@@ -25,7 +25,9 @@ void receive_end(struct receive *receive, const struct ending *ending);
 /* How a snapshot names this consumer; NULL while there is no endpoint. */
 const void *receive_key(const struct receive *receive);
 
-/* Releases everything up to seq that was handed over. */
+/* Is the message handed over and not released? Calls with ack manual only. */
+bool receive_holds(const struct receive *receive, uint64_t seq);
+/* Releases everything up to seq, in the order of handing over. */
 void receive_release(struct receive *receive, uint64_t seq);
 /* A message that was handed over; NULL: not known (any more). */
 struct origin *receive_find_origin(struct receive *receive, uint64_t seq);

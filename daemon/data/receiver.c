@@ -81,16 +81,14 @@ void receiver_fetch(struct receiver *r, struct batch *batch, size_t max, fetch_d
 
 /* ---- Releasing ---- */
 
-static void release_up_to(struct receiver *r, uint64_t seq)
+static void release_up_to(struct receiver *r, uint64_t n)
 {
     struct lane *lane = &r->lane;
     uint64_t position = lane->released;
 
-    while (position < lane->taken) {
+    while (position < lane->taken && r->n_released < n) {
         uint64_t next;
-        struct record *record = chunk_log_at(&lane->log, position, &next);
-        if (record != NULL && record->seq > seq)
-            break;
+        r->n_released += chunk_log_at(&lane->log, position, &next) != NULL;
         position = next;
     }
     lane_release_to(lane, position);
@@ -103,13 +101,14 @@ static void run_release(struct worker *w, struct command *c)
 
     atomic_store(&r->is_release_posted, false);
     if (!r->is_ended)
-        release_up_to(r, atomic_load(&r->release_seq));
+        release_up_to(r, atomic_load(&r->n_to_release));
 }
 
-void receiver_release(struct receiver *r, uint64_t seq)
+void receiver_release(struct receiver *r, uint64_t n)
 {
-    if (seq > atomic_load(&r->release_seq))
-        atomic_store(&r->release_seq, seq);
+    if (n <= atomic_load(&r->n_to_release))
+        return;
+    atomic_store(&r->n_to_release, n);
     if (atomic_exchange(&r->is_release_posted, true))
         return;
     r->release.run = run_release;

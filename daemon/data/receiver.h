@@ -26,7 +26,8 @@ struct receiver {
     } request;      /* control's until it is posted and after `done`, else the worker's */
     bool has_fetch; /* the worker's: a request waits for messages */
 
-    _Atomic uint64_t release_seq;
+    _Atomic uint64_t n_to_release; /* since it was opened; control only raises it */
+    uint64_t n_released;           /* the worker's */
     _Atomic bool is_release_posted;
 
     struct command join;

@@ -162,9 +162,11 @@ struct batch {
 typedef void (*fetch_done)(void *context, int status, struct batch *batch);
 void receiver_fetch(struct receiver *receiver, struct batch *batch, size_t max, fetch_done done,
                     void *context);
-/* Releases every fetched message up to and including seq (0: none). A larger seq than was fetched
- * releases what was. */
-void receiver_release(struct receiver *receiver, uint64_t seq);
+/*
+ * Releases the first n messages that were ever fetched, in the order of fetching (in mode share not
+ * always that of their numbers). Fewer than before: nothing; more than were fetched: all of them.
+ */
+void receiver_release(struct receiver *receiver, uint64_t n);
 /* As for a link that closes; frees the receiver after a pending fetch was called back with
  * -ECANCELED. */
 void receiver_close(struct receiver *receiver);

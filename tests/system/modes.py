@@ -52,6 +52,21 @@ class Share(Story):
         self.assertEqual(sorted(numbers(again.take(50))), list(range(1, 51)))
         self.msgd.wait_for_ledger("work", delivered=50)
 
+    def test_an_ack_goes_by_the_order_of_handing_over(self):
+        """What another consumer left comes later with lower numbers; it is not released with what came first."""
+        first = self.msgd.receive("work", mode="share", ack="manual", window=1000)
+        second = self.msgd.receive("work", mode="share", ack="manual", window=1000)
+        self.msgd.send("work", numbered(1, 20))
+        self.msgd.wait_for_ledger("work", queued=20)
+        mine = second.take(10)
+        first.close()
+        others = second.take(10)
+        self.assertLess(others[0]["seq"], mine[-1]["seq"])
+        second.ack(mine[-1])
+        self.msgd.wait_for_ledger("work", delivered=10, queued=10)
+        second.ack(others[-1])
+        self.msgd.wait_for_ledger("work", delivered=20, queued=0)
+
     def test_a_consumer_that_stops_reading_does_not_stop_the_others(self):
         self.msgd.receive("work", mode="share", ack="manual", window=1)
         good = self.msgd.spawn("drain", "work", "--mode", "share")

@@ -77,17 +77,32 @@ Test(unreleased, counts_what_was_handed_over_and_not_released)
     unreleased_deinit(&u);
 }
 
-Test(unreleased, a_message_that_came_back_waits_behind_later_ones)
+Test(unreleased, goes_by_the_order_of_handing_over)
 {
-    struct unreleased u = {0};
+    static const struct {
+        const char *name;
+        uint64_t seq;
+        size_t n_left;
+    } rows[] = {
+        {"the first", 2, 5},
+        {"the middle", 6, 3},
+        {"a lower one that came later", 1, 2},
+        {"the last", 5, 0},
+        {"not there, lower than the first", 0, 6},
+        {"not there, above all", 100, 0},
+        {"not there, in between", 3, 5},
+    };
 
-    cr_assert_eq(unreleased_add(&u, 5), 0);
-    cr_assert_eq(unreleased_add(&u, 3), 0);
-    unreleased_release(&u, 3);
-    cr_assert_eq(unreleased_count(&u), 2);
-    unreleased_release(&u, 5);
-    cr_assert_eq(unreleased_count(&u), 0);
-    unreleased_deinit(&u);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        static const uint64_t order[] = {2, 4, 6, 1, 7, 5};
+        struct unreleased u = {0};
+        for (size_t k = 0; k < 6; k++)
+            cr_assert_eq(unreleased_add(&u, order[k]), 0);
+        cr_assert(unreleased_has(&u, 7) && !unreleased_has(&u, 3));
+        unreleased_release(&u, rows[i].seq);
+        cr_assert_eq(unreleased_count(&u), rows[i].n_left, "%s", rows[i].name);
+        unreleased_deinit(&u);
+    }
 }
 
 Test(unreleased, keeps_its_order_when_it_grows_after_turning_over)
