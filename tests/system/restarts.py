@@ -3,10 +3,17 @@
 
 import json
 import os
+import pathlib
 import signal
 import socket
+import struct
 
 from msgd_test import Connection, Program, Story, build_path, main, numbered, run, send_udp, wait_until
+
+
+def arrived(progress):
+    """How many messages drain has in its hands (tests/support/progress.h)."""
+    return struct.unpack_from("=Q", pathlib.Path(progress).read_bytes())[0]
 
 
 class Restarts(Story):
@@ -54,12 +61,14 @@ class Restarts(Story):
     def test_messages_held_from_before_stay_readable(self):
         """It holds ten messages while the daemon is killed, and goes on with the next ones."""
         msgd = self.start()
-        drain = msgd.spawn("drain", "thermo", "--verify", "--count", "20", "--hold")
+        progress = f"{self.folder}/progress"
+        drain = msgd.spawn("drain", "thermo", "--verify", "--count", "20", "--hold", "--progress", progress)
         drain.wait_for_stderr("attached")
         msgd.connections.clear()
         self.addCleanup(drain.kill)
         msgd.send("thermo", numbered(1, 10))
         msgd.wait_for_ledger("thermo", queued=10)
+        wait_until(lambda: arrived(progress) == 10, 10, "the consumer to hold ten messages")
         msgd.kill()
         msgd.sent.clear()
         msgd.launch()
