@@ -57,6 +57,9 @@ int target_parse(const char *text, struct target *out, const char **expected)
         return wrong(expected, "an address that can be sent to, such as [::1]:7000");
     if (colon != NULL)
         return host_parse(text, colon, out, expected);
+    struct address alone;
+    if (address_parse_ip(text, &alone) == 0)
+        return wrong(expected, "a port after the address, such as 127.0.0.1:7000");
     if (!name_is_valid(text))
         return wrong(expected, "ip:port, [ip6]:port, host:port or the name of an endpoint");
     out->kind = TARGET_NAME;
