@@ -378,6 +378,7 @@ int main(int argc, char **argv)
     for (double until = now() + seconds; now() < until && refused < 100; detach(&v)) {
         if (!attach(&v)) {
             refused++;
+            poll(NULL, 0, 1); /* msgd may still be busy with throwing it out */
             continue;
         }
         refused = 0;
