@@ -129,7 +129,8 @@ static void flush_lane(struct lane *lane)
         return;
     }
     struct link *l = CONTAINER_OF(lane, struct link, lane);
-    if (lane->is_broken)
+    /* What was released meanwhile is used again while it is in the cache. */
+    if (lane_collect(lane) != 0 || lane->is_broken)
         link_break(l, lane->why_broken);
     else
         link_publish(l);
