@@ -21,7 +21,8 @@
     X(MAILBOX_FULL, mailbox_full,                                                         \
       "the mailbox was full: the newest (drop-new) or oldest (drop-old) goes")            \
     X(QUOTA_EXCEEDED, quota_exceeded, "the owner's mailbox_bytes_per_uid was used up")    \
-    X(NO_MEMORY, no_memory, "the machine had no memory to keep it in")                    \
+    X(NO_MEMORY, no_memory,                                                               \
+      "there was no memory, or no place in the consumer's log, to keep it in")            \
     X(EXPIRED, expired, "the lease ended before a consumer came")                         \
     X(RELEASED, released, "the endpoint was released while it was waiting")
 
