@@ -127,6 +127,7 @@ static void on_readable(uv_poll_t *poll, int status, int events)
             endpoint_fail(e, rc);
     }
     intake_read(e->worker->batch, s);
+    endpoint_move(e); /* what found no room before */
     worker_flush(e->worker);
 }
 

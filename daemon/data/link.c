@@ -2,6 +2,8 @@
 /* One attached connection on one worker: its memory, its end. */
 #include "daemon/data/link.h"
 
+#include "daemon/data/sweep.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -89,6 +91,7 @@ static void run_open(struct worker *w, struct command *c)
     struct link *l = CONTAINER_OF(c, struct link, open);
 
     l->lane.dirty = &w->dirty;
+    sweep_add(w, l);
     int rc = uv_poll_init(&w->loop, &l->doorbell_poll, l->doorbell);
     if (rc == 0) {
         l->is_handle_open = true;
@@ -197,6 +200,7 @@ void link_left(struct link *l)
     if (l->state != LINK_CLOSING || l->answers.is_queued)
         return;
     worker_flush(l->worker); /* so that the lane is in no list when it is freed */
+    sweep_remove(l->worker, l);
     l->state = LINK_CLOSED;
     if (l->is_handle_open)
         uv_close((uv_handle_t *)&l->doorbell_poll, on_handle_closed);

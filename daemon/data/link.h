@@ -44,6 +44,7 @@ struct link {
     uint64_t outgoing_taken;
     uint32_t n_slots; /* control's: that attach commands have made room for */
     struct attachment *attachments;
+    struct link *next;   /* the worker's list, data/sweep.h */
     struct task answers; /* the rest of the outgoing ring */
     struct task leave;
     bool is_departing; /* all of it */

@@ -65,7 +65,6 @@ struct worker {
     uint64_t n_posted; /* commands with a `done` */
     uint64_t n_finished;
     bool is_loop_open;
-    bool is_wake_open;
 
     struct shared_memory memory; /* of mailboxes without an attached consumer */
     struct arena arena;
@@ -74,6 +73,9 @@ struct worker {
     struct task **last_task;
     unsigned n_snapshots; /* under way: no endpoint goes before they are done */
     struct receive_batch *batch;
+    struct link *links;
+    uv_timer_t sweep; /* data/sweep.c */
+    uint64_t sweep_ms;
     struct reply_limit reply_limit;
     struct spsc evidence;
     bool has_told; /* something for control is in a ring: tell it at the end of this turn */

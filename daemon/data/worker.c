@@ -4,6 +4,7 @@
 #include "daemon/data/link.h"
 #include "daemon/data/loop.h"
 #include "daemon/data/receiver.h"
+#include "daemon/data/sweep.h"
 #include "daemon/data/tap.h"
 #include "daemon/data/watch_table.h"
 
@@ -134,6 +135,7 @@ static void flush_lane(struct lane *lane)
         link_break(l, lane->why_broken);
     else
         link_publish(l);
+    sweep_soon(l->worker);
 }
 
 void worker_flush(struct worker *w)
@@ -171,8 +173,10 @@ static int open_loop(struct worker *w)
     rc = watch_table_grow(&w->loop, w->options.max_descriptor);
     if (rc == 0)
         rc = uv_idle_init(&w->loop, &w->idle);
-    if (rc == 0 && (rc = uv_async_init(&w->loop, &w->wake, on_wake)) == 0)
-        w->is_wake_open = true;
+    if (rc == 0)
+        rc = sweep_init(w);
+    if (rc == 0)
+        rc = uv_async_init(&w->loop, &w->wake, on_wake);
     return rc;
 }
 
@@ -200,12 +204,18 @@ static void close_told(uv_handle_t *handle)
     free(handle);
 }
 
+static void close_left(uv_handle_t *handle, void *context)
+{
+    (void)context;
+    if (!uv_is_closing(handle))
+        uv_close(handle, NULL);
+}
+
 /* The thread is not running (any more). */
 static void worker_free(struct worker *w)
 {
-    if (w->is_wake_open)
-        uv_close((uv_handle_t *)&w->wake, NULL);
     if (w->is_loop_open) {
+        uv_walk(&w->loop, close_left, NULL);
         uv_run(&w->loop, UV_RUN_DEFAULT);
         uv_loop_close(&w->loop);
     }
@@ -268,19 +278,11 @@ int worker_start(struct worker **out, const struct worker_options *options)
     return 0;
 }
 
-static void close_left(uv_handle_t *handle, void *context)
-{
-    (void)context;
-    if (!uv_is_closing(handle))
-        uv_close(handle, NULL);
-}
-
 static void run_stop(struct worker *w, struct command *c)
 {
     (void)c;
     /* Sockets are left only where there was no memory to remove their endpoints. */
     uv_walk(&w->loop, close_left, NULL);
-    w->is_wake_open = false;
 }
 
 /* Hears the worker until everything that was posted has been finished. */

@@ -3,6 +3,7 @@
 
 import json
 import os
+import signal
 
 from msgd_test import LONG, Story, build_path, main, numbered, wait_until
 
@@ -122,6 +123,28 @@ class FullMailboxes(Story):
         limited.release("slow0")
         limited.send("slow3", numbered(1, 100))
         wait_until(lambda: limited.ledger("slow3")["queued"] == 100, 5, "room again")
+
+    def test_what_a_consumer_released_in_silence_is_the_quotas_again(self):
+        """Nothing more comes for it and nobody asks for its counters."""
+        limited = self.start({"limits": {"mailbox_bytes_per_uid": 256 * 1024}})
+        drain = limited.spawn("drain", "burst", "--mailbox", str(250 * 1024))
+        drain.wait_for_stderr("attached")
+        drain.send_signal(signal.SIGSTOP)
+        limited.send("burst", numbered(1, 1950))
+        limited.wait_for_ledger("burst", datagrams=1950)
+        self.assertGreater(limited.endpoint("burst")["mailbox"]["used"], 240 * 1024)
+        consumer = limited.receive("other", mailbox_bytes=128 * 1024)
+        limited.send("other", ['"' + "x" * 60000 + '"'])
+        limited.wait_for_ledger("other", quota_exceeded=1)
+        drain.send_signal(signal.SIGCONT)
+
+        def is_taken():
+            limited.send("other", ['"' + "x" * 60000 + '"'])
+            try:
+                return consumer.take(1, 0.5)
+            except TimeoutError:
+                return None
+        self.assertTrue(wait_until(is_taken, 10, "the quota to be free again"))
 
     def test_msgls_says_that_a_mailbox_is_full(self):
         self.msgd.register("slow", mailbox_bytes=SMALL)
