@@ -39,16 +39,6 @@ static long long number_at(const json_t *json, const char *key)
     return json_integer_value(json_object_get(json, key));
 }
 
-static int print_json(const json_t *json)
-{
-    char *text = json_dumps(json, JSON_COMPACT);
-    if (text == NULL)
-        return tool_fail(EXIT_SYSTEM, "%s", strerror(ENOMEM));
-    puts(text);
-    free(text);
-    return EXIT_DONE;
-}
-
 /* One call on a connection of its own. */
 static int call(const struct common_options *common, const char *method, json_t *parameters,
                 json_t **reply)
@@ -73,7 +63,7 @@ static int reload(const struct common_options *common, char **words, size_t n_wo
     if (code != EXIT_DONE)
         return code;
     if (common->json)
-        code = print_json(reply);
+        code = tool_print_json(reply);
     else
         printf("%lld endpoints added, %lld removed, %lld changed\n", number_at(reply, "added"),
                number_at(reply, "removed"), number_at(reply, "changed"));
@@ -91,7 +81,7 @@ static int release(const struct common_options *common, char **words, size_t n_w
         return code;
     const json_t *ledger = json_object_get(reply, "ledger");
     if (common->json)
-        code = print_json(ledger);
+        code = tool_print_json(ledger);
     else
         printf("%s: released; received %lld, delivered %lld, dropped on release %lld\n", words[0],
                number_at(ledger, "received"), number_at(ledger, "delivered"),
@@ -110,7 +100,7 @@ static int metrics(const struct common_options *common, char **words, size_t n_w
         return code;
     const char *text = json_string_value(json_object_get(reply, "text"));
     if (common->json)
-        code = print_json(reply);
+        code = tool_print_json(reply);
     else
         fputs(text != NULL ? text : "", stdout);
     json_decref(reply);

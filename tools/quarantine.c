@@ -92,23 +92,13 @@ static int print_table(const json_t *reply)
     return error == 0 ? EXIT_DONE : tool_fail(EXIT_SYSTEM, "%s", strerror(-error));
 }
 
-static int print_json(const json_t *json)
-{
-    char *text = json_dumps(json, JSON_COMPACT);
-    if (text == NULL)
-        return tool_fail(EXIT_SYSTEM, "%s", strerror(ENOMEM));
-    puts(text);
-    free(text);
-    return EXIT_DONE;
-}
-
 static int list(struct msgd *m, const struct common_options *common, const struct subject *s)
 {
     json_t *reply;
     int code = tool_call(m, "io.msgd.Quarantine", parameters_of(s, false), &reply);
     if (code != EXIT_DONE)
         return code;
-    code = common->json ? print_json(json_object_get(reply, "entries")) : print_table(reply);
+    code = common->json ? tool_print_json(json_object_get(reply, "entries")) : print_table(reply);
     json_decref(reply);
     return code;
 }
@@ -159,7 +149,7 @@ static int show(struct msgd *m, const struct common_options *common, const struc
         code = tool_fail(EXIT_NO_NAME, "no entry %lld is in the quarantine (any more)",
                          (long long)s->id);
     else
-        code = common->json ? print_json(entry) : print_entry(entry);
+        code = common->json ? tool_print_json(entry) : print_entry(entry);
     json_decref(reply);
     return code;
 }
@@ -171,7 +161,7 @@ static int replay(struct msgd *m, const struct common_options *common, const str
     if (code != EXIT_DONE)
         return code;
     if (common->json)
-        code = print_json(reply);
+        code = tool_print_json(reply);
     else
         printf("%lld accepted, %lld refused again\n", number_at(reply, "accepted"),
                number_at(reply, "refused"));
@@ -186,7 +176,7 @@ static int purge(struct msgd *m, const struct common_options *common, const stru
     if (code != EXIT_DONE)
         return code;
     if (common->json)
-        code = print_json(reply);
+        code = tool_print_json(reply);
     else
         printf("%lld purged\n", number_at(reply, "purged"));
     json_decref(reply);

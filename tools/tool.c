@@ -189,3 +189,13 @@ const char *tool_user_of(int64_t uid)
         snprintf(text, sizeof text, "%lld", (long long)uid);
     return text;
 }
+
+int tool_print_json(const json_t *json)
+{
+    char *text = json_dumps(json, JSON_COMPACT);
+    if (text == NULL)
+        return tool_fail(EXIT_SYSTEM, "%s", strerror(ENOMEM));
+    puts(text);
+    free(text);
+    return EXIT_DONE;
+}

@@ -60,4 +60,7 @@ const char *tool_command_of(int pid);
 /* The name of a user or, without one, the number. Static memory. */
 const char *tool_user_of(int64_t uid);
 
+/* One line of JSON on stdout. EXIT_DONE, or EXIT_SYSTEM where there is no memory for it. */
+int tool_print_json(const json_t *json);
+
 #endif
