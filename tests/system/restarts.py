@@ -103,8 +103,14 @@ class Activation(Story):
         daemon = Program(["systemd-socket-activate", f"--listen={path}", "--fdname=control", build_path("msgd"), "--state",
                           self.folder, "--config", config], self.folder)
         self.addCleanup(daemon.kill)
-        wait_until(lambda: os.path.exists(path), 5, "the socket")
-        with Connection(path) as c:
+
+        def connected():
+            try:
+                return Connection(path)
+            except (FileNotFoundError, ConnectionRefusedError):
+                return None  # not bound, or bound and not listening yet
+
+        with wait_until(connected, 5, "the socket to listen") as c:
             self.assertEqual(c.call("GetInfo")["socket"], path)
             port = c.call("Register", name="thermo")["port"]
             c.stream("Receive", name="thermo")
