@@ -151,7 +151,7 @@ class AsAnyUserWould(Story):
             os.chown(runtime, user, user)
         daemon = Program([build_path("msgd")], self.folder, uid=user, env=environment)
         self.addCleanup(daemon.kill)
-        wait_until(lambda: os.path.exists(runtime + "/msgd/msgd.sock") or not daemon.is_running(), 10, "the socket")
+        daemon.wait_for_stderr(f"serves {runtime}/msgd/msgd.sock")
         options = {"env": environment}
         if user is not None:
             options["uid"] = user
