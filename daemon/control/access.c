@@ -5,6 +5,7 @@
 #include "daemon/control/call.h"
 #include "daemon/control/connection.h"
 #include "daemon/control/desk.h"
+#include "daemon/control/params.h"
 #include "daemon/control/state.h"
 
 #include <stdio.h>
@@ -40,6 +41,14 @@ struct desk *access_owned(struct call *call, const char *name)
                  name, entry->owner.uid);
     call_not_permitted(call, rule);
     return NULL;
+}
+
+struct desk *access_owned_by_name(struct call *call)
+{
+    const char *name;
+    const struct param params[] = {{"name", PARAM_STRING, true, &name}};
+
+    return PARAMS_PARSE(call, params) ? access_owned(call, name) : NULL;
 }
 
 bool access_administrate(struct call *call, const char *act)

@@ -19,6 +19,9 @@ bool access_may_own(const struct call *call, const struct entry *entry);
  */
 struct desk *access_owned(struct call *call, const char *name);
 
+/* The same for a call whose only parameter is `name`; also InvalidParameter. */
+struct desk *access_owned_by_name(struct call *call);
+
 /* False: the call has been answered with NotPermitted. act: "reload the configuration". */
 bool access_administrate(struct call *call, const char *act);
 

@@ -105,13 +105,8 @@ static void release_static(struct call *call, struct desk *desk)
 
 void method_release(struct call *call)
 {
-    const char *name;
-    const struct param params[] = {{"name", PARAM_STRING, true, &name}};
-    struct desk *desk;
+    struct desk *desk = access_owned_by_name(call);
 
-    if (!PARAMS_PARSE(call, params))
-        return;
-    desk = access_owned(call, name);
     if (!desk)
         return;
     if (entry_is_static(desk->entry))
@@ -190,15 +185,10 @@ static void attach(struct call *call, struct holder *holder, bool is_new)
 
 void method_attach(struct call *call)
 {
-    const char *name;
-    const struct param params[] = {{"name", PARAM_STRING, true, &name}};
+    struct desk *desk = access_owned_by_name(call);
     struct holder *holder;
-    struct desk *desk;
     bool is_new;
 
-    if (!PARAMS_PARSE(call, params))
-        return;
-    desk = access_owned(call, name);
     if (!desk)
         return;
     is_new = !holder_find(desk, call->connection);

@@ -8,7 +8,6 @@
 #include "daemon/control/desk.h"
 #include "daemon/control/holders.h"
 #include "daemon/control/methods.h"
-#include "daemon/control/params.h"
 #include "daemon/control/state.h"
 #include "proto/envelope.h"
 
@@ -131,13 +130,8 @@ static void tap_desk(struct call *call, struct desk *desk)
 
 void method_tap(struct call *call)
 {
-    const char *name;
-    const struct param params[] = {{"name", PARAM_STRING, true, &name}};
-    struct desk *desk;
+    struct desk *desk = access_owned_by_name(call);
 
-    if (!PARAMS_PARSE(call, params))
-        return;
-    desk = access_owned(call, name);
     if (!desk)
         return;
     if (desk_endpoint(desk))
