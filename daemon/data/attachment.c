@@ -131,7 +131,8 @@ static bool leave_step(struct worker *w, struct task *t)
         l->is_departing = false;
         while (l->attachments != NULL)
             attachment_left(l->attachments);
-        link_left(l);
+        link_left(l); /* control may free it from here on */
+        return false;
     }
     worker_flush(w);
     return departing(l) != NULL || l->is_departing;
