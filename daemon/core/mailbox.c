@@ -135,7 +135,7 @@ static struct consumer *least_laden(const struct mailbox *mb)
     return least;
 }
 
-static void collect_all(struct mailbox *mb)
+void mailbox_collect(struct mailbox *mb)
 {
     for (struct consumer *c = mb->consumers; c != NULL; c = c->next)
         (void)!lane_collect(c->lane); /* a broken lane says so itself */
@@ -165,8 +165,7 @@ static void count_copy(struct mailbox *mb, enum copy_outcome outcome)
         mb->ledger->dropped[DROP_MAILBOX_FULL]++;
 }
 
-static void count_dropped(struct mailbox *mb, struct consumer *c, const struct record *r,
-                          enum drop_reason reason)
+static void count_dropped(struct mailbox *mb, struct consumer *c, const struct record *r)
 {
     consumer_forget(c, r);
     if (mb->mode == MODE_COPY) {
@@ -174,7 +173,7 @@ static void count_dropped(struct mailbox *mb, struct consumer *c, const struct r
         count_copy(mb, copies_drop(&mb->copies, r->seq, false));
     } else {
         mb->ledger->queued--;
-        mb->ledger->dropped[reason]++;
+        mb->ledger->dropped[DROP_MAILBOX_FULL]++;
     }
 }
 
@@ -208,7 +207,7 @@ static bool drop_waiting(struct mailbox *mb, struct consumer *c)
     if (is_found) {
         uint64_t next;
         struct record *r = chunk_log_at(&c->lane->log, position, &next);
-        count_dropped(mb, c, r, DROP_MAILBOX_FULL);
+        count_dropped(mb, c, r);
         chunk_log_kill(&c->lane->log, position);
         c->oldest = next;
     }
@@ -283,7 +282,7 @@ static bool make_room(struct mailbox *mb, uint32_t need)
 {
     if (mb->used + need <= mb->bound)
         return true;
-    collect_all(mb);
+    mailbox_collect(mb);
     while (mb->used + need > mb->bound)
         if (mb->when_full != WHEN_FULL_DROP_OLD || !drop_oldest(mb))
             return false;
@@ -395,9 +394,9 @@ static void reshelve(struct mailbox *mb, const struct record *r, enum record_kin
     uint32_t bytes = bytes_of(r);
     struct consumer *other = mb->mode == MODE_SHARE ? least_laden(mb) : NULL;
 
-    if (other != NULL && file_for(other, r, kind, r + 1, length_of(r)))
-        ;
-    else if (!file(&mb->older.log, r, kind, 0, r + 1, length_of(r))) {
+    bool is_filed = (other != NULL && file_for(other, r, kind, r + 1, length_of(r))) ||
+                    file(&mb->older.log, r, kind, 0, r + 1, length_of(r));
+    if (!is_filed) {
         mb->ledger->queued--;
         mb->ledger->dropped[DROP_NO_MEMORY]++;
         return;

@@ -116,6 +116,9 @@ bool mailbox_move(struct mailbox *mb, uint64_t budget);
 /* Counts everything in older and backlog as dropped. */
 void mailbox_discard(struct mailbox *mb, enum drop_reason reason);
 
+/* Learns from every consumer what it has released. A lane that turns out broken says so itself. */
+void mailbox_collect(struct mailbox *mb);
+
 /* The consumer has released one record. Called by its lane. */
 void consumer_released(struct consumer *c, const struct record *r);
 

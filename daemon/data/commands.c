@@ -140,11 +140,7 @@ static void remove_done(struct command *c)
 
     if (r->done != NULL)
         r->done(r->context, &e->ledger);
-    for (unsigned i = 0; i < e->n_sockets; i++)
-        own_port_remove(e->settings.address.port);
-    mailbox_deinit(&e->mailbox);
-    settings_deinit(&e->settings);
-    free(e);
+    endpoint_free(e);
 }
 
 void worker_remove(struct worker *worker, struct endpoint *e, enum drop_reason reason,
@@ -292,8 +288,7 @@ static void fill_snapshot(struct snapshot *s)
 {
     struct endpoint *e = s->endpoint;
 
-    for (struct consumer *c = e->mailbox.consumers; c != NULL; c = c->next)
-        (void)!lane_collect(c->lane); /* a broken lane says so itself */
+    mailbox_collect(&e->mailbox);
     endpoint_read_drops(e);
     s->ledger = e->ledger;
     s->mailbox_used = e->mailbox.used;

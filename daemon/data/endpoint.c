@@ -88,15 +88,20 @@ int endpoint_open(struct endpoint **out, const struct settings *settings, struct
     return 0;
 }
 
-void endpoint_discard(struct endpoint *e)
+void endpoint_free(struct endpoint *e)
 {
-    for (unsigned i = 0; i < e->n_sockets; i++) {
-        close(e->sockets[i].descriptor);
+    for (unsigned i = 0; i < e->n_sockets; i++)
         own_port_remove(e->settings.address.port);
-    }
     mailbox_deinit(&e->mailbox);
     settings_deinit(&e->settings);
     free(e);
+}
+
+void endpoint_discard(struct endpoint *e)
+{
+    for (unsigned i = 0; i < e->n_sockets; i++)
+        close(e->sockets[i].descriptor);
+    endpoint_free(e);
 }
 
 void *endpoint_context(const struct endpoint *e)
@@ -128,7 +133,6 @@ static void on_readable(uv_poll_t *poll, int status, int events)
     }
     intake_read(e->worker->batch, s);
     endpoint_move(e); /* what found no room before */
-    worker_flush(e->worker);
 }
 
 static void on_socket_closed(uv_handle_t *handle)

@@ -82,6 +82,8 @@ int64_t wall_clock_ns(void);
 void endpoint_read_drops(struct endpoint *e);
 /* Starts to move what waits to the consumers, if there is something and somebody. */
 void endpoint_move(struct endpoint *e);
+/* Frees an endpoint whose sockets are closed. Control. */
+void endpoint_free(struct endpoint *e);
 /* Starts to watch the sockets. 0 or -errno. */
 int endpoint_watch(struct endpoint *e) MUST_USE;
 /* Stops and closes them; n_open_handles falls to 0 as libuv lets go of each. */
