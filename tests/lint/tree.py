@@ -12,7 +12,7 @@ def files(*endings):
     found = []
     for folder, folders, names in os.walk(ROOT):
         folders[:] = sorted(f for f in folders if f not in NOT_OURS and not f.startswith("build-"))
-        for name in sorted(names):
+        for name in sorted(set(names) - NOT_OURS):  # of a linked work tree .git is a file
             if not endings or name.endswith(endings):
                 found.append(os.path.relpath(os.path.join(folder, name), ROOT))
     return found
