@@ -2,6 +2,7 @@
 /* Every allocation of the writer, of frames and of calls failed in turn: -ENOMEM, and no leak. */
 #include "proto/json_input.h"
 #include "proto/json_text.h"
+#include "proto/text_sequence.h"
 #include "proto/varlink.h"
 
 #include <criterion/criterion.h>
@@ -106,6 +107,36 @@ static int cut_frames(void)
 Test(proto_no_memory, of_frames)
 {
     fail_each(cut_frames);
+}
+
+/* A call that failed goes on where it stopped. */
+static int cut_texts(void)
+{
+    struct sequence_reader r;
+    struct sequence_text text;
+    uint8_t piece[1000];
+    size_t taken;
+    int step = 0;
+
+    sequence_reader_init(&r, 100000, false);
+    memset(piece, '1', sizeof piece);
+    for (int i = 0; i < 20 && step >= 0; i++) {
+        piece[0] = i == 0 ? SEQUENCE_START : '1';
+        step = sequence_reader_take(&r, piece, sizeof piece, &taken, &text);
+        cr_assert(step < 0 || taken == sizeof piece);
+    }
+    if (step >= 0) {
+        cr_assert_eq(sequence_reader_take(&r, (const uint8_t *)"\n", 1, &taken, &text),
+                     SEQUENCE_TEXT);
+        cr_assert_eq(text.n, 20 * sizeof piece - 1);
+    }
+    sequence_reader_deinit(&r);
+    return step < 0 ? step : 0;
+}
+
+Test(proto_no_memory, of_a_text_sequence)
+{
+    fail_each(cut_texts);
 }
 
 static int parse_call(void)
