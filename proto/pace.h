@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * How long to wait for an answer, and how many messages may be under way: from the round trips that
+ * were measured (RFC 6298) and from what got lost (slow start and AIMD, RFC 5681).
+ */
+#ifndef MSGD_PROTO_PACE_H
+#define MSGD_PROTO_PACE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define PACE_TIMEOUT_FIRST_NS UINT64_C(200000000) /* before anything was measured */
+#define PACE_TIMEOUT_MIN_NS   UINT64_C(10000000)  /* RFC 6298 says 1 s; on a host it is 50 us */
+#define PACE_TIMEOUT_MAX_NS                                                   \
+    UINT64_C(10000000000)     /* RFC 6298 allows any maximum of 60 s or more: \
+                                 here a message seldom lives that long */
+#define PACE_WINDOW_FIRST 10u /* RFC 6928 */
+#define PACE_WINDOW_MIN   4u
+
+struct pace {
+    uint64_t smoothed_ns;  /* SRTT; 0: nothing measured yet */
+    uint64_t variation_ns; /* RTTVAR */
+    uint64_t timeout_ns;   /* RTO, doubled while nothing can be measured (Karn) */
+    uint64_t doubled_ns;   /* when that was last done */
+    uint64_t shrunk_ns;    /* when the window last shrank */
+    uint32_t window;       /* messages */
+    uint32_t threshold;    /* slow start ends here */
+    uint32_t n_grown;      /* answers since the window last grew by one, above the threshold */
+    uint32_t max_window;
+};
+
+void pace_init(struct pace *p, uint32_t max_window);
+
+/* A round trip of a message that was sent once: of others nobody knows which sending was answered
+ * (Karn). */
+void pace_measure(struct pace *p, uint64_t round_trip_ns);
+
+/* A message was answered. is_limited: the window was what held others back. */
+void pace_answered(struct pace *p, bool is_limited);
+
+/*
+ * A message that was last sent at sent_ns was not answered in time, or (is_told) was refused for
+ * the moment. Shrinks the window once for all that was sent before it last shrank.
+ */
+void pace_lost(struct pace *p, uint64_t now_ns, uint64_t sent_ns, bool is_told);
+
+#endif
