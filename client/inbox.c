@@ -114,6 +114,19 @@ static void fill_scopes(const struct record *r, struct msgd_message *out)
     out->to.scope = address.scope;
 }
 
+static void fill_tag(const struct record *r, struct msgd_message *out)
+{
+    struct message_tag tag;
+
+    record_tag(r, &tag);
+    out->type = tag.type == MESSAGE_SEND      ? MSGD_SEND
+                : tag.type == MESSAGE_REQUEST ? MSGD_REQUEST
+                : tag.type == MESSAGE_REPLY   ? MSGD_REPLY
+                                              : MSGD_PLAIN;
+    out->id = tag.n_id > 0 ? tag.id : "";
+    out->id_length = tag.n_id;
+}
+
 static void fill(const struct record *r, const struct registration *of, struct msgd_message *out)
 {
     uint32_t word = atomic_load_explicit(&r->word, memory_order_relaxed);
@@ -133,6 +146,11 @@ static void fill(const struct record *r, const struct registration *of, struct m
         fill_scopes(r, out);
     out->is_redelivered = record_kind_of(word) == RECORD_REDELIVERED;
     out->generation = of->generation;
+    out->type = MSGD_PLAIN;
+    out->id = "";
+    out->id_length = 0;
+    if (record_trailer_length_of(word) > 0)
+        fill_tag(r, out);
 }
 
 /* The next claimed record of a link into link->held. False: none is left. */
@@ -213,7 +231,8 @@ int inbox_take(struct inbox *inbox, struct msgd_message *messages, size_t max)
 static void link_release(struct link *link, uint64_t end)
 {
     link->released = end;
-    ring_release(&link->reader, end);
+    if (ring_release(&link->reader, end))
+        link_ring_doorbell(link);
 }
 
 /* The first run that holds the message; n_runs if none does. */

@@ -67,6 +67,9 @@ struct link *link_free(struct link *link);
 int link_set_slot(struct link *link, uint64_t slot, struct registration *r)
     __attribute__((warn_unused_result));
 
+/* Has msgd look at what this process has written. */
+void link_ring_doorbell(const struct link *link);
+
 /* Its connection has gone: gives back all that is not needed for reading and releasing. */
 void link_end(struct link *link);
 

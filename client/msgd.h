@@ -148,6 +148,14 @@ struct msgd_address {
 MSGD_API const char *msgd_address_print(const struct msgd_address *a,
                                         char buf[MSGD_ADDRESS_TEXT_MAX]);
 
+/* What a message came as. docs/protocol.md, "Datagrams". */
+enum msgd_type {
+    MSGD_PLAIN,   /* a datagram that is the message */
+    MSGD_SEND,    /* framed, with an id where its sender wants it acknowledged, or only once */
+    MSGD_REQUEST, /* framed: its sender waits for msgd_reply */
+    MSGD_REPLY,   /* framed: the answer to a request that went out from this endpoint */
+};
+
 /* A message, in place: what the pointers show is valid until the message is released. */
 struct msgd_message {
     const char *name; /* of the endpoint; valid until msgd_close */
@@ -159,6 +167,9 @@ struct msgd_message {
     struct msgd_address to; /* the address that the sender used */
     int is_redelivered;     /* a consumer was given it before and did not release it */
     uint64_t generation;
+    enum msgd_type type;
+    const char *id;       /* id_length bytes, not ended by NUL; of a reply, that of the request */
+    size_t id_length;     /* 0: it has none */
     uint64_t internal[3]; /* the library's */
 };
 

@@ -8,7 +8,6 @@
 #include <netinet/in.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 /* The largest payloads of UDP: 65,535 less the headers of UDP and, for IPv4, of IP. */
 #define MAX_PAYLOAD_IPV4 65507u
@@ -24,15 +23,6 @@ static size_t max_payload(const struct msgd_address *to)
                                                                                : MAX_PAYLOAD_IPV6;
 }
 
-static void ring_doorbell(const struct link *link)
-{
-    const uint64_t one = 1;
-
-    /* It fails only where it has been rung 2^64 times, and then it is heard as well. */
-    if (write(link->doorbell, &one, sizeof(one)) < 0)
-        return;
-}
-
 /* Puts a record into the ring, waiting a moment for room. 0, -EAGAIN, -EMSGSIZE. */
 static int put(const struct link *link, const struct outgoing_record *header, const void *data)
 {
@@ -42,14 +32,14 @@ static int put(const struct link *link, const struct outgoing_record *header, co
     for (;;) {
         int rc = ring_outgoing_put(link->outgoing, link->reader.header, header, data);
         if (rc == 1)
-            ring_doorbell(link);
+            link_ring_doorbell(link);
         if (rc != -EAGAIN)
             return rc < 0 ? rc : 0;
         if (deadline == 0)
             deadline = deadline_after_ms(ROOM_WAIT_MS);
         else if (deadline_now() >= deadline)
             return rc;
-        ring_doorbell(link);
+        link_ring_doorbell(link);
         nanosleep(&nap, NULL);
     }
 }

@@ -61,14 +61,20 @@ void envelope_write(struct json_writer *w, const struct envelope *e, const char 
     uint32_t word = atomic_load_explicit(&r->word, memory_order_relaxed);
     struct address from;
     struct address to;
+    struct message_tag tag;
     char time[TIME_TEXT_MAX];
 
+    record_tag(r, &tag);
     record_from(r, &from);
     record_to(r, &to);
     json_put_string(w, "name", e->name);
     json_put_uint(w, "generation", e->generation);
     json_put_uint(w, "seq", r->seq);
-    json_put_null(w, "id");
+    json_put_string(w, "type", message_type_name(tag.type));
+    if (tag.n_id > 0)
+        json_put_string_n(w, "id", tag.id, tag.n_id);
+    else
+        json_put_null(w, "id");
     json_put_string(w, "time", time_print(r->time_ns, time));
     write_address(w, "from", &from);
     write_address(w, "to", &to);

@@ -12,12 +12,12 @@
 struct envelope {
     const char *name;
     uint64_t generation;
-    const struct record *record; /* followed by its payload */
+    const struct record *record; /* followed by its payload and trailer */
 };
 
 /*
- * Writes the members of an envelope, without braces: name, generation, seq, id (null), time, from,
- * to, redelivered, and the text under payload_key:
+ * Writes the members of an envelope, without braces: name, generation, seq, type, id (null where it
+ * has none), time, from, to, redelivered, and the text under payload_key:
  *
  * "payload": a JSON string that holds the text byte for byte; payload_base64 if it is not UTF-8.
  * "message": the text itself, if it is JSON, on one line: CR and LF, which can only be white space

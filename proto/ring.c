@@ -43,6 +43,49 @@ void record_to(const struct record *r, struct address *out)
         out->scope = r->scope;
 }
 
+void record_tag(const struct record *r, struct message_tag *out)
+{
+    uint32_t word = atomic_load_explicit(&r->word, memory_order_relaxed);
+    uint32_t n = record_trailer_length_of(word);
+    const uint8_t *trailer = (const uint8_t *)(r + 1) + record_length_of(word);
+
+    *out = (struct message_tag){0};
+    if (n == 0)
+        return;
+    enum message_type type = (enum message_type)(*trailer & ~RECORD_AWAITED);
+    if (type != MESSAGE_SEND && type != MESSAGE_REQUEST && type != MESSAGE_REPLY)
+        return;
+    out->type = type;
+    out->is_awaited = (*trailer & RECORD_AWAITED) != 0;
+    out->n_id = n - 1;
+    out->id = (const char *)trailer + 1;
+}
+
+uint32_t message_tag_write(const struct message_tag *tag, uint8_t trailer[RECORD_TRAILER_MAX])
+{
+    if (tag->type == MESSAGE_PLAIN)
+        return 0;
+    trailer[0] = (uint8_t)((uint8_t)tag->type | (tag->is_awaited ? RECORD_AWAITED : 0));
+    if (tag->n_id > 0)
+        memcpy(trailer + 1, tag->id, tag->n_id);
+    return tag->n_id + 1;
+}
+
+const char *message_type_name(enum message_type type)
+{
+    switch (type) {
+    case MESSAGE_SEND:
+        return "send";
+    case MESSAGE_REQUEST:
+        return "request";
+    case MESSAGE_REPLY:
+        return "reply";
+    case MESSAGE_PLAIN:
+        break;
+    }
+    return "plain";
+}
+
 int ring_reader_init(struct ring_reader *r, const void *arena, size_t arena_bytes,
                      struct ring_page *page)
 {
@@ -99,9 +142,10 @@ static int look(const struct ring_reader *r, uint64_t position, struct sight *ou
         return 0;
     }
     if (record == NULL || record_length_of(word) > RING_MAX_PAYLOAD ||
-        record_bytes(record_length_of(word)) > RING_CHUNK_BYTES - offset)
+        record_trailer_length_of(word) > RECORD_TRAILER_MAX ||
+        record_bytes(record_content_of(word)) > RING_CHUNK_BYTES - offset)
         return -EPROTO;
-    out->next = position + record_bytes(record_length_of(word));
+    out->next = position + record_bytes(record_content_of(word));
     switch (record_kind_of(word)) {
     case RECORD_MESSAGE:
     case RECORD_REDELIVERED:

@@ -32,7 +32,7 @@
 #include <stdint.h>
 
 #define RING_MAGIC          0x6d736764u /* "msgd" */
-#define RING_VERSION        1u
+#define RING_VERSION        2u
 #define RING_CHUNK_BYTES    (256u * 1024u)
 #define RING_TABLE_ENTRIES  16384u /* chunks between released and head: 4 GiB */
 #define RING_HOLE           UINT32_MAX
@@ -63,6 +63,7 @@ struct ring_header {
     _Atomic uint32_t state;              /* enum ring_state */
     _Alignas(64) _Atomic uint64_t outgoing_taken; /* how far msgd has copied the outgoing ring */
     _Atomic uint32_t doorbell_wanted; /* 1: write the doorbell after adding to the outgoing ring */
+    _Atomic uint32_t release_wanted;  /* 1: write the doorbell after releasing */
     _Alignas(64) _Atomic uint32_t table[RING_TABLE_ENTRIES]; /* chunk number % entries -> chunk */
 };
 
@@ -83,11 +84,11 @@ enum record_kind {
 };
 
 /*
- * A record: this header, then `length` bytes, then padding to RING_RECORD_ALIGN.
- * Integers in the machine's own order. Addresses as in struct address.
+ * A record: this header, `length` bytes of payload, a trailer (framed messages only), then padding
+ * to RING_RECORD_ALIGN. Integers in the machine's own order. Addresses as in struct address.
  */
 struct record {
-    _Atomic uint32_t word; /* kind << 24 | length */
+    _Atomic uint32_t word; /* kind << 24 | length of the trailer << 17 | length of the payload */
     uint32_t slot;         /* the endpoint, as Attach numbered it */
     uint64_t seq;          /* counts the endpoint's messages from 1 */
     int64_t time_ns;       /* kernel receive time, CLOCK_REALTIME */
@@ -108,18 +109,36 @@ static inline enum record_kind record_kind_of(uint32_t word)
 
 static inline uint32_t record_length_of(uint32_t word)
 {
-    return word & 0xffffffu;
+    return word & 0x1ffffu;
 }
 
-static inline uint32_t record_word(enum record_kind kind, uint32_t length)
+static inline uint32_t record_trailer_length_of(uint32_t word)
 {
-    return (uint32_t)kind << 24 | length;
+    return word >> 17 & 0x7fu;
 }
 
-/* Bytes that a record of `length` payload bytes takes in the log. */
-static inline uint32_t record_bytes(uint32_t length)
+/* Payload and trailer, which lie in one piece. */
+static inline uint32_t record_content_of(uint32_t word)
 {
-    return (uint32_t)(sizeof(struct record) + length + RING_RECORD_ALIGN - 1) &
+    return record_length_of(word) + record_trailer_length_of(word);
+}
+
+/* n_trailer: at most RECORD_TRAILER_MAX. */
+static inline uint32_t record_word(enum record_kind kind, uint32_t length, uint32_t n_trailer)
+{
+    return (uint32_t)kind << 24 | n_trailer << 17 | length;
+}
+
+/* The word of a record that has become another kind. */
+static inline uint32_t record_word_as(enum record_kind kind, uint32_t word)
+{
+    return (uint32_t)kind << 24 | (word & 0xffffffu);
+}
+
+/* Bytes that a record of `content` bytes (payload and trailer) takes in the log. */
+static inline uint32_t record_bytes(uint32_t content)
+{
+    return (uint32_t)(sizeof(struct record) + content + RING_RECORD_ALIGN - 1) &
            ~(RING_RECORD_ALIGN - 1);
 }
 
@@ -127,6 +146,46 @@ static inline void *record_payload(struct record *r)
 {
     return r + 1;
 }
+
+/*
+ * A trailer: one byte that says what kind of framed message it was, then its id, which may be
+ * empty. A plain message has none.
+ */
+#define RECORD_TRAILER_MAX 65u
+#define RECORD_AWAITED     0x80u /* its sender waits to hear what has become of it */
+
+enum message_type {
+    MESSAGE_PLAIN = 0,
+    MESSAGE_SEND = 's',
+    MESSAGE_REQUEST = 'r',
+    MESSAGE_REPLY = 'y',
+};
+
+/* What a trailer says; zeroed for a plain message. */
+struct message_tag {
+    enum message_type type;
+    bool is_awaited;
+    uint32_t n_id;  /* 0: it has none */
+    const char *id; /* n_id bytes, not ended by NUL */
+};
+
+/* Does somebody wait for the release of this record? (What a request waits for is the reply.) */
+static inline bool record_release_is_awaited(const struct record *r)
+{
+    uint32_t word = atomic_load_explicit(&r->word, memory_order_relaxed);
+
+    return record_trailer_length_of(word) > 0 &&
+           ((const uint8_t *)(r + 1))[record_length_of(word)] == (MESSAGE_SEND | RECORD_AWAITED);
+}
+
+/* Of a whole record. A trailer that cannot be reads as a plain message's. Points into the record.
+ */
+void record_tag(const struct record *r, struct message_tag *out);
+/* Writes a trailer; n_id at most RECORD_TRAILER_MAX - 1. Returns its length, 0 for a plain message.
+ */
+uint32_t message_tag_write(const struct message_tag *tag, uint8_t trailer[RECORD_TRAILER_MAX]);
+/* "plain", "send", "request", "reply". */
+const char *message_type_name(enum message_type type);
 
 /* Source and destination of a record; family from the address itself. */
 void record_from(const struct record *r, struct address *out);
@@ -196,10 +255,12 @@ int ring_claim(struct ring_reader *r, size_t max) __attribute__((warn_unused_res
  */
 const struct record *ring_next(struct ring_reader *r, uint64_t *position, uint64_t *end);
 
-/* Releases everything before `end`, which ring_next gave. Cumulative. */
-static inline void ring_release(struct ring_reader *r, uint64_t end)
+/* Releases everything before `end`, which ring_next gave. Cumulative. True: msgd wants its doorbell
+ * rung, because somebody waits for the release. */
+static inline bool ring_release(struct ring_reader *r, uint64_t end)
 {
     atomic_store_explicit(&r->page->released, end, memory_order_release);
+    return atomic_load_explicit(&r->header->release_wanted, memory_order_relaxed) != 0;
 }
 
 /*

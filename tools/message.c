@@ -54,7 +54,11 @@ void message_write_envelope(struct json_writer *w, const struct message *m)
     json_put_string(w, "name", m->name);
     json_put_uint(w, "generation", m->generation);
     json_put_uint(w, "seq", m->seq);
-    json_put_null(w, "id");
+    json_put_string(w, "type", m->type);
+    if (m->n_id > 0)
+        json_put_string_n(w, "id", m->id, m->n_id);
+    else
+        json_put_null(w, "id");
     json_put_string(w, "time", m->time);
     json_put_string(w, "from", m->from);
     json_put_string(w, "to", m->to);

@@ -13,6 +13,9 @@ struct message {
     const char *name;
     uint64_t generation;
     uint64_t seq;
+    const char *type; /* "plain", "send", "request", "reply" */
+    const char *id;   /* n_id bytes; n_id 0: it has none */
+    size_t n_id;
     const char *time; /* RFC 3339 */
     const char *from; /* "ip:port" */
     const char *to;
@@ -30,7 +33,7 @@ struct message {
 void message_write_line(struct json_writer *w, const void *data, size_t length, bool is_terminal);
 
 /*
- * Appends the envelope as one line of JSON: name, generation, seq, id (null), time, from, to,
+ * Appends the envelope as one line of JSON: name, generation, seq, type, id, time, from, to,
  * redelivered, message (the text itself) or message_base64 (what is not JSON), and missed for a
  * tap.
  */

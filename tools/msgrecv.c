@@ -56,11 +56,15 @@ static int time_left(const struct receiver *r)
 
 static void write_envelope(struct json_writer *w, const struct msgd_message *m)
 {
+    static const char *const types[] = {"plain", "send", "request", "reply"};
     char from[MSGD_ADDRESS_TEXT_MAX], to[MSGD_ADDRESS_TEXT_MAX], time[TIME_TEXT_MAX];
     const struct message message = {
         .name = m->name,
         .generation = m->generation,
         .seq = m->seq,
+        .type = types[m->type],
+        .id = m->id,
+        .n_id = m->id_length,
         .time = time_print(m->time_ns, time),
         .from = msgd_address_print(&m->from, from),
         .to = msgd_address_print(&m->to, to),

@@ -30,6 +30,6 @@ const struct record *batch_record(const struct batch *batch, size_t offset, size
     const struct record *record = (const void *)(batch->bytes + offset);
     uint32_t word = atomic_load_explicit(&record->word, memory_order_relaxed);
 
-    *next = offset + record_bytes(record_length_of(word));
+    *next = offset + record_bytes(record_content_of(word));
     return record;
 }

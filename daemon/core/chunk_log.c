@@ -163,7 +163,7 @@ static void leave_chunk(struct chunk_log *log)
     }
     struct record *end = (struct record *)(void *)(arena_chunk(log->arena, chunk_at(log, start)) +
                                                    offset_of(position));
-    atomic_store_explicit(&end->word, record_word(RECORD_END, 0), memory_order_release);
+    atomic_store_explicit(&end->word, record_word(RECORD_END, 0, 0), memory_order_release);
 }
 
 static bool enter_chunk(struct chunk_log *log)
@@ -238,7 +238,7 @@ struct record *chunk_log_at(const struct chunk_log *log, uint64_t position, uint
         *next = ring_next_chunk(position);
         return NULL;
     }
-    *next = position + record_bytes(record_length_of(word));
+    *next = position + record_bytes(record_content_of(word));
     return record_kind_of(word) == RECORD_DEAD ? NULL : r;
 }
 
@@ -289,8 +289,7 @@ void chunk_log_kill(struct chunk_log *log, uint64_t position)
     struct record *r = chunk_log_at(log, position, &next);
     uint32_t word = atomic_load_explicit(&r->word, memory_order_relaxed);
 
-    atomic_store_explicit(&r->word, record_word(RECORD_DEAD, record_length_of(word)),
-                          memory_order_release);
+    atomic_store_explicit(&r->word, record_word_as(RECORD_DEAD, word), memory_order_release);
     chunk_log_free(log, position);
 }
 

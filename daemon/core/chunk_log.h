@@ -61,7 +61,7 @@ void chunk_log_tables_free(struct chunk_log_tables *t);
 void chunk_log_grow(struct chunk_log *log, struct chunk_log_tables *t);
 
 /*
- * Room for one record of `bytes` (record_bytes of its length) at the head, not part of the log
+ * Room for one record of `bytes` (record_bytes of its content) at the head, not part of the log
  * until chunk_log_commit. NULL: the arena or the table is full.
  */
 struct record *chunk_log_reserve(struct chunk_log *log, uint32_t bytes);

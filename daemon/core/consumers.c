@@ -78,8 +78,10 @@ static void hand_on(struct departure *d, struct consumer *c, struct record *r)
     mailbox_take_back(c->mailbox, c, r, was_taken, d->drop);
     /* What the consumer has taken it may still be reading: its memory stays until it is released.
      */
-    if (!was_taken)
-        chunk_log_kill(&d->lane->log, d->position);
+    if (was_taken)
+        return;
+    lane_note_gone(d->lane, r);
+    chunk_log_kill(&d->lane->log, d->position);
 }
 
 /* Handles some records under one lock. */

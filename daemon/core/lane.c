@@ -49,12 +49,33 @@ static int broken(struct lane *lane, const char *why)
     return -EPROTO;
 }
 
+/* Keeps the consumer told whether somebody waits for what it releases. */
+static void want_release(struct lane *lane, bool is_wanted)
+{
+    if (lane->log.header != NULL)
+        atomic_store_explicit(&lane->log.header->release_wanted, is_wanted, memory_order_relaxed);
+}
+
+void lane_note_filed(struct lane *lane, const struct record *r)
+{
+    /* Before the head moves over the record, so that who releases it has seen this. */
+    if (record_release_is_awaited(r) && lane->n_awaited++ == 0)
+        want_release(lane, true);
+}
+
+void lane_note_gone(struct lane *lane, const struct record *r)
+{
+    if (record_release_is_awaited(r) && --lane->n_awaited == 0)
+        want_release(lane, false);
+}
+
 static void release_record(struct lane *lane, struct record *r, uint64_t position)
 {
     struct consumer *c = r->slot < lane->n_slots ? lane->slots[r->slot] : NULL;
 
     if (c != NULL && position >= c->departed)
         consumer_released(c, r);
+    lane_note_gone(lane, r);
     chunk_log_free(&lane->log, position);
 }
 
@@ -99,6 +120,20 @@ void lane_release_to(struct lane *lane, uint64_t position)
     (void)release_up_to(lane, position);
 }
 
+uint64_t lane_read_released(const struct lane *lane)
+{
+    return lane->page != NULL ? atomic_load_explicit(&lane->page->released, memory_order_acquire)
+                              : lane->released_word;
+}
+
+/* Are there answers, perhaps to what has been released meanwhile, that have not been read yet? */
+static bool has_answers(const struct lane *lane)
+{
+    return lane->outgoing != NULL &&
+           atomic_load_explicit(&lane->outgoing->head, memory_order_acquire) !=
+               lane->outgoing_taken;
+}
+
 int lane_collect(struct lane *lane)
 {
     if (lane->page == NULL)
@@ -106,9 +141,16 @@ int lane_collect(struct lane *lane)
     if (lane->is_broken)
         return -EPROTO;
 
-    uint64_t word = atomic_load_explicit(&lane->page->released, memory_order_acquire);
-    if (word == lane->released_word)
+    uint64_t word = lane_read_released(lane);
+    return word == lane->released_word || has_answers(lane) ? 0 : lane_collect_to(lane, word);
+}
+
+int lane_collect_to(struct lane *lane, uint64_t word)
+{
+    if (lane->page == NULL || word == lane->released_word)
         return 0;
+    if (lane->is_broken)
+        return -EPROTO;
     uint64_t taken = atomic_load_explicit(&lane->page->taken, memory_order_acquire) & ~RING_LOCK;
     if (word < lane->released_word || word > lane->log.head)
         return broken(lane, "its release position cannot be");
@@ -162,7 +204,7 @@ void lane_abandon(struct lane *lane)
 {
     if (lane->page == NULL)
         return;
-    if (!lane->is_broken && lane_collect(lane) == 0)
+    if (!lane->is_broken && lane_collect_to(lane, lane_read_released(lane)) == 0)
         (void)!accept_taken(lane, atomic_load_explicit(&lane->page->taken, memory_order_acquire) &
                                       ~RING_LOCK);
     if (lane->is_broken)

@@ -18,8 +18,11 @@ struct consumer;
 
 struct lane {
     struct chunk_log log;
-    struct ring_page *page;  /* shared with the consumer; NULL: private, or the consumer is gone */
-    uint64_t released_word;  /* as last read from the page and found possible */
+    struct ring_page *page; /* shared with the consumer; NULL: private, or the consumer is gone */
+    struct ring_outgoing *outgoing; /* the consumer's answers; NULL: it has no such ring */
+    uint64_t outgoing_taken;        /* how far they have been read */
+    uint64_t n_awaited;             /* records in the log whose release somebody waits for */
+    uint64_t released_word;         /* as last read from the page and found possible */
     uint64_t released;       /* a record's position: everything before it is released or dead */
     uint64_t taken;          /* a record's position: everything before it has been handed over */
     struct consumer **slots; /* n_slots, owned: whose a record is; NULL: nobody's any more */
@@ -49,11 +52,20 @@ struct consumer **lane_grow_slots(struct lane *lane, struct consumer **slots, ui
  */
 bool lane_publish(struct lane *lane);
 
+/* A record has been added to the lane's log; one is about to be removed from it. */
+void lane_note_filed(struct lane *lane, const struct record *r);
+void lane_note_gone(struct lane *lane, const struct record *r);
+
 /*
- * Reads how far the consumer has released and counts what it released as delivered. 0, or -EPROTO:
- * what it wrote cannot be; is_broken is set.
+ * Reads how far the consumer has released and counts what it released as delivered. A consumer
+ * answers a message before it releases it: while its outgoing ring holds what has not been read,
+ * nothing is collected. 0, or -EPROTO: what it wrote cannot be; is_broken is set.
  */
 int lane_collect(struct lane *lane) MUST_USE;
+/* The same in two steps: what the consumer has written, and, once all that it had answered by then
+ * has been read, collecting up to that. */
+uint64_t lane_read_released(const struct lane *lane);
+int lane_collect_to(struct lane *lane, uint64_t word) MUST_USE;
 
 /* Private lanes: releases everything before `position`, a record's position at most `taken`. */
 void lane_release_to(struct lane *lane, uint64_t position);

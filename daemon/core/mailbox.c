@@ -21,14 +21,50 @@ static void account_give(struct account *a, uint64_t bytes)
     atomic_fetch_sub_explicit(&a->used, bytes, memory_order_relaxed);
 }
 
-static uint32_t length_of(const struct record *r)
+static uint32_t word_of(const struct record *r)
 {
-    return record_length_of(atomic_load_explicit(&r->word, memory_order_relaxed));
+    return atomic_load_explicit(&r->word, memory_order_relaxed);
 }
 
 static uint32_t bytes_of(const struct record *r)
 {
-    return record_bytes(length_of(r));
+    return record_bytes(record_content_of(word_of(r)));
+}
+
+static uint32_t bytes_for(const struct content *content)
+{
+    return record_bytes(content->n_payload + content->n_trailer);
+}
+
+static struct content content_of(const struct record *r)
+{
+    uint32_t word = word_of(r);
+    const uint8_t *payload = (const uint8_t *)(r + 1);
+
+    return (struct content){.payload = payload,
+                            .n_payload = record_length_of(word),
+                            .trailer = payload + record_length_of(word),
+                            .n_trailer = record_trailer_length_of(word)};
+}
+
+/* Tells what has become of a framed message. */
+static void settle(const struct mailbox *mb, const struct record *r, int outcome)
+{
+    if (record_trailer_length_of(word_of(r)) == 0 || mb->settled == NULL)
+        return;
+    if (outcome != MESSAGE_RELEASED || record_release_is_awaited(r))
+        mb->settled(mb->context, r, outcome);
+}
+
+/* A message that was queued is no more. */
+static void count_end(struct mailbox *mb, const struct record *r, int outcome)
+{
+    mb->ledger->queued--;
+    if (outcome == MESSAGE_RELEASED)
+        mb->ledger->delivered++;
+    else
+        mb->ledger->dropped[outcome]++;
+    settle(mb, r, outcome);
 }
 
 /* ---- Life ---- */
@@ -45,6 +81,8 @@ int mailbox_init(struct mailbox *mb, const struct mailbox_options *options)
         .bound = s->mailbox_bytes,
         .account = options->account,
         .ledger = options->ledger,
+        .settled = options->settled,
+        .context = options->context,
     };
     if (chunk_log_init(&mb->older.log, NULL, NULL, entries) != 0 ||
         chunk_log_init(&mb->backlog.log, NULL, NULL, entries) != 0) {
@@ -84,30 +122,42 @@ void mailbox_deinit(struct mailbox *mb)
 
 /* ---- Filing ---- */
 
-/* Adds a record to a log. False: no memory for it. */
-static bool file(struct chunk_log *log, const struct record *meta, enum record_kind kind,
-                 uint32_t slot, const void *bytes, uint32_t n_bytes)
+/* What is filed. */
+struct filing {
+    const struct record *meta;
+    enum record_kind kind;
+    struct content content;
+};
+
+/* Adds a record to a log. NULL: no memory for it. */
+static const struct record *file(struct chunk_log *log, uint32_t slot, const struct filing *f)
 {
-    uint32_t need = record_bytes(n_bytes);
+    const struct content *c = &f->content;
+    uint32_t need = bytes_for(c);
     struct record *r = chunk_log_reserve(log, need);
 
     if (r == NULL)
-        return false;
-    memcpy((char *)r + sizeof(r->word), (const char *)meta + sizeof(r->word),
+        return NULL;
+    memcpy((char *)r + sizeof(r->word), (const char *)f->meta + sizeof(r->word),
            sizeof(*r) - sizeof(r->word));
     r->slot = slot;
-    memcpy(record_payload(r), bytes, n_bytes);
-    atomic_store_explicit(&r->word, record_word(kind, n_bytes), memory_order_relaxed);
+    memcpy(record_payload(r), c->payload, c->n_payload);
+    if (c->n_trailer > 0)
+        memcpy((uint8_t *)record_payload(r) + c->n_payload, c->trailer, c->n_trailer);
+    atomic_store_explicit(&r->word, record_word(f->kind, c->n_payload, c->n_trailer),
+                          memory_order_relaxed);
     chunk_log_commit(log, need);
-    return true;
+    return r;
 }
 
-static bool file_for(struct consumer *c, const struct record *meta, enum record_kind kind,
-                     const void *bytes, uint32_t n_bytes)
+static bool file_for(struct consumer *c, const struct filing *f)
 {
-    if (!file(&c->lane->log, meta, kind, c->slot, bytes, n_bytes))
+    const struct record *r = file(&c->lane->log, c->slot, f);
+
+    if (r == NULL)
         return false;
-    c->used += record_bytes(n_bytes);
+    lane_note_filed(c->lane, r);
+    c->used += bytes_for(&f->content);
     c->queued++;
     lane_mark_dirty(c->lane);
     return true;
@@ -154,15 +204,10 @@ static void consumer_forget(struct consumer *c, const struct record *r)
     account_give(c->mailbox->account, bytes);
 }
 
-static void count_copy(struct mailbox *mb, enum copy_outcome outcome)
+static void count_copy(struct mailbox *mb, const struct record *r, enum copy_outcome outcome)
 {
-    if (outcome == COPY_HELD)
-        return;
-    mb->ledger->queued--;
-    if (outcome == COPY_DELIVERED)
-        mb->ledger->delivered++;
-    else
-        mb->ledger->dropped[DROP_MAILBOX_FULL]++;
+    if (outcome != COPY_HELD)
+        count_end(mb, r, outcome == COPY_DELIVERED ? MESSAGE_RELEASED : (int)DROP_MAILBOX_FULL);
 }
 
 static void count_dropped(struct mailbox *mb, struct consumer *c, const struct record *r)
@@ -170,10 +215,9 @@ static void count_dropped(struct mailbox *mb, struct consumer *c, const struct r
     consumer_forget(c, r);
     if (mb->mode == MODE_COPY) {
         c->missed++;
-        count_copy(mb, copies_drop(&mb->copies, r->seq, false));
+        count_copy(mb, r, copies_drop(&mb->copies, r->seq, false));
     } else {
-        mb->ledger->queued--;
-        mb->ledger->dropped[DROP_MAILBOX_FULL]++;
+        count_end(mb, r, DROP_MAILBOX_FULL);
     }
 }
 
@@ -208,6 +252,7 @@ static bool drop_waiting(struct mailbox *mb, struct consumer *c)
         uint64_t next;
         struct record *r = chunk_log_at(&c->lane->log, position, &next);
         count_dropped(mb, c, r);
+        lane_note_gone(c->lane, r);
         chunk_log_kill(&c->lane->log, position);
         c->oldest = next;
     }
@@ -246,8 +291,7 @@ static bool drop_front(struct mailbox *mb, struct shelf *s, enum drop_reason rea
     uint32_t bytes = bytes_of(r);
     mb->used -= bytes;
     account_give(mb->account, bytes);
-    mb->ledger->queued--;
-    mb->ledger->dropped[reason]++;
+    count_end(mb, r, (int)reason);
     shelf_pop(s, position, bytes);
     return true;
 }
@@ -289,17 +333,16 @@ static bool make_room(struct mailbox *mb, uint32_t need)
     return true;
 }
 
-static int put_one(struct mailbox *mb, const struct record *meta, const void *bytes,
-                   uint32_t n_bytes)
+static int put_one(struct mailbox *mb, const struct filing *f)
 {
-    uint32_t need = record_bytes(n_bytes);
+    uint32_t need = bytes_for(&f->content);
 
     if (!make_room(mb, need))
         return DROP_MAILBOX_FULL;
     if (!account_take(mb->account, need))
         return DROP_QUOTA_EXCEEDED;
-    bool is_filed = is_direct(mb) ? file_for(least_laden(mb), meta, RECORD_MESSAGE, bytes, n_bytes)
-                                  : file(&mb->backlog.log, meta, RECORD_MESSAGE, 0, bytes, n_bytes);
+    bool is_filed =
+        is_direct(mb) ? file_for(least_laden(mb), f) : file(&mb->backlog.log, 0, f) != NULL;
     if (!is_filed) {
         account_give(mb->account, need);
         return DROP_NO_MEMORY;
@@ -321,10 +364,9 @@ static bool make_room_for(struct mailbox *mb, struct consumer *c, uint32_t need)
 }
 
 /* A copy for each consumer. MESSAGE_KEPT if at least one got it. */
-static int put_copies(struct mailbox *mb, const struct record *meta, enum record_kind kind,
-                      const void *bytes, uint32_t n_bytes)
+static int put_copies(struct mailbox *mb, const struct filing *f)
 {
-    uint32_t need = record_bytes(n_bytes);
+    uint32_t need = bytes_for(&f->content);
     uint32_t n_holders = 0;
     int outcome = DROP_MAILBOX_FULL;
 
@@ -338,7 +380,7 @@ static int put_copies(struct mailbox *mb, const struct record *meta, enum record
         } else if (!account_take(mb->account, need)) {
             c->missed++;
             outcome = DROP_QUOTA_EXCEEDED;
-        } else if (!file_for(c, meta, kind, bytes, n_bytes)) {
+        } else if (!file_for(c, f)) {
             account_give(mb->account, need);
             c->missed++;
             outcome = DROP_NO_MEMORY;
@@ -349,21 +391,22 @@ static int put_copies(struct mailbox *mb, const struct record *meta, enum record
     }
     if (n_holders == 0)
         return outcome;
-    copies_add(&mb->copies, meta->seq, n_holders);
+    copies_add(&mb->copies, f->meta->seq, n_holders);
     return MESSAGE_KEPT;
 }
 
-int mailbox_put(struct mailbox *mb, const struct record *meta, const void *bytes, uint32_t n_bytes)
+int mailbox_put(struct mailbox *mb, const struct record *meta, const struct content *content)
 {
     struct record numbered = *meta;
+    struct filing filing = {.meta = &numbered, .kind = RECORD_MESSAGE, .content = *content};
     int outcome;
 
     numbered.seq = mb->last_seq + 1;
     if (mb->mode == MODE_COPY && is_direct(mb)) {
-        outcome = put_copies(mb, &numbered, RECORD_MESSAGE, bytes, n_bytes);
+        outcome = put_copies(mb, &filing);
         mb->ledger->queued += outcome == MESSAGE_KEPT;
     } else {
-        outcome = put_one(mb, &numbered, bytes, n_bytes);
+        outcome = put_one(mb, &filing);
     }
     if (outcome == MESSAGE_KEPT)
         mb->last_seq++;
@@ -378,12 +421,10 @@ void consumer_released(struct consumer *c, const struct record *r)
 
     consumer_forget(c, r);
     c->delivered++;
-    if (mb->mode == MODE_COPY) {
-        count_copy(mb, copies_drop(&mb->copies, r->seq, true));
-    } else {
-        mb->ledger->queued--;
-        mb->ledger->delivered++;
-    }
+    if (mb->mode == MODE_COPY)
+        count_copy(mb, r, copies_drop(&mb->copies, r->seq, true));
+    else
+        count_end(mb, r, MESSAGE_RELEASED);
 }
 
 /* ---- Taking back ---- */
@@ -392,13 +433,13 @@ void consumer_released(struct consumer *c, const struct record *r)
 static void reshelve(struct mailbox *mb, const struct record *r, enum record_kind kind)
 {
     uint32_t bytes = bytes_of(r);
+    struct filing filing = {.meta = r, .kind = kind, .content = content_of(r)};
     struct consumer *other = mb->mode == MODE_SHARE ? least_laden(mb) : NULL;
 
-    bool is_filed = (other != NULL && file_for(other, r, kind, r + 1, length_of(r))) ||
-                    file(&mb->older.log, r, kind, 0, r + 1, length_of(r));
+    bool is_filed =
+        (other != NULL && file_for(other, &filing)) || file(&mb->older.log, 0, &filing) != NULL;
     if (!is_filed) {
-        mb->ledger->queued--;
-        mb->ledger->dropped[DROP_NO_MEMORY]++;
+        count_end(mb, r, DROP_NO_MEMORY);
         return;
     }
     mb->used += bytes;
@@ -408,21 +449,18 @@ static void reshelve(struct mailbox *mb, const struct record *r, enum record_kin
 void mailbox_take_back(struct mailbox *mb, struct consumer *from, const struct record *r,
                        bool was_taken, int drop)
 {
-    bool was_seen =
-        was_taken ||
-        record_kind_of(atomic_load_explicit(&r->word, memory_order_relaxed)) == RECORD_REDELIVERED;
+    bool was_seen = was_taken || record_kind_of(word_of(r)) == RECORD_REDELIVERED;
     enum copy_outcome outcome = COPY_MISSED;
 
     consumer_forget(from, r);
     if (mb->mode == MODE_COPY)
         outcome = copies_drop(&mb->copies, r->seq, false);
     if (outcome == COPY_MISSED && drop != MESSAGE_KEPT) {
-        mb->ledger->queued--;
-        mb->ledger->dropped[drop]++;
+        count_end(mb, r, drop);
     } else if (outcome == COPY_MISSED && (mb->mode != MODE_COPY || mb->n_active == 0)) {
         reshelve(mb, r, was_seen ? RECORD_REDELIVERED : RECORD_MESSAGE);
     } else {
-        count_copy(mb, outcome);
+        count_copy(mb, r, outcome);
     }
 }
 
@@ -437,20 +475,18 @@ bool mailbox_can_move(const struct mailbox *mb)
 /* Moves the first record of a shelf to who is to have it. False: no memory there at present. */
 static bool move_front(struct mailbox *mb, struct shelf *s, uint64_t position, struct record *r)
 {
-    uint32_t n_bytes = length_of(r);
-    uint32_t bytes = record_bytes(n_bytes);
-    enum record_kind kind = record_kind_of(atomic_load_explicit(&r->word, memory_order_relaxed));
+    uint32_t bytes = bytes_of(r);
+    struct filing filing = {
+        .meta = r, .kind = record_kind_of(word_of(r)), .content = content_of(r)};
 
     if (mb->mode == MODE_COPY) {
         /* Each copy is charged by itself; the shelf's own charge ends here. */
         mb->used -= bytes;
         account_give(mb->account, bytes);
-        int outcome = put_copies(mb, r, kind, record_payload(r), n_bytes);
-        if (outcome != MESSAGE_KEPT) {
-            mb->ledger->queued--;
-            mb->ledger->dropped[outcome]++;
-        }
-    } else if (!file_for(least_laden(mb), r, kind, record_payload(r), n_bytes)) {
+        int outcome = put_copies(mb, &filing);
+        if (outcome != MESSAGE_KEPT)
+            count_end(mb, r, outcome);
+    } else if (!file_for(least_laden(mb), &filing)) {
         return false;
     }
     shelf_pop(s, position, bytes);

@@ -26,7 +26,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define MESSAGE_KEPT (-1) /* beside enum drop_reason: it has become a message */
+/* Beside enum drop_reason. */
+#define MESSAGE_KEPT     (-1) /* it has become a message */
+#define MESSAGE_RELEASED (-2) /* its consumer is done with it */
+
+/*
+ * A framed message has left the mailbox: MESSAGE_RELEASED (told only where the release is awaited),
+ * or the enum drop_reason for which it was dropped. r: the whole record, valid during the call. The
+ * mailbox is not to be touched.
+ */
+typedef void (*message_settled)(void *context, const struct record *r, int outcome);
 
 /* A private log that is read from the front. */
 struct shelf {
@@ -43,6 +52,8 @@ struct mailbox {
     uint64_t last_seq;
     struct account *account;
     struct ledger *ledger;
+    message_settled settled;
+    void *context;
     struct shelf older;
     struct shelf backlog;
     struct copies copies; /* mode copy */
@@ -71,6 +82,8 @@ struct mailbox_options {
     const struct settings *settings;
     struct account *account;
     struct ledger *ledger;
+    message_settled settled; /* NULL: nobody asks */
+    void *context;
 };
 
 /* Allocates all that the mailbox will ever need but `copies`. 0 or -ENOMEM. */
@@ -86,13 +99,21 @@ void mailbox_configure(struct mailbox *mb, const struct settings *s,
 /* No consumer may be left. */
 void mailbox_deinit(struct mailbox *mb);
 
+/* What a record holds behind its header. */
+struct content {
+    const void *payload;
+    uint32_t n_payload;
+    uint32_t n_trailer;
+    const void *trailer;
+};
+
 /*
  * Files a message. meta: everything but word, slot and seq. Returns MESSAGE_KEPT, or why not
  * (enum drop_reason); `queued` and what drop-old dropped are counted here, the rest is the
  * caller's.
  */
-int mailbox_put(struct mailbox *mb, const struct record *meta, const void *bytes,
-                uint32_t n_bytes) MUST_USE;
+int mailbox_put(struct mailbox *mb, const struct record *meta,
+                const struct content *content) MUST_USE;
 
 /*
  * Takes one record back from a consumer that leaves and had not released it: for another consumer

@@ -193,7 +193,7 @@ uint32_t settings_difference(const struct settings *a, const struct settings *b)
 
 uint64_t settings_least_mailbox(uint32_t max_message_bytes)
 {
-    return record_bytes(max_message_bytes);
+    return record_bytes(max_message_bytes + RECORD_TRAILER_MAX);
 }
 
 const char *endpoint_mode_key(enum endpoint_mode m)

@@ -116,19 +116,27 @@ static bool is_evidence(int reason)
            reason == DROP_INVALID_JSON;
 }
 
+int intake_file(struct endpoint *e, const struct record *meta, const struct content *content)
+{
+    int outcome = mailbox_put(&e->mailbox, meta, content);
+
+    if (outcome == MESSAGE_KEPT && e->taps != NULL)
+        taps_copy(e, meta, content);
+    return outcome;
+}
+
 int intake_datagram(struct endpoint *e, const struct arrival *a)
 {
     int outcome = check(e, a);
 
     e->ledger.received++;
     sources_count(&e->sources, a->meta.from_ip);
-    if (outcome == MESSAGE_KEPT)
-        outcome = mailbox_put(&e->mailbox, &a->meta, a->bytes, (uint32_t)a->n_bytes);
     if (outcome == MESSAGE_KEPT) {
-        if (e->taps != NULL)
-            taps_copy(e, a);
-        return outcome;
+        struct content content = {.payload = a->bytes, .n_payload = (uint32_t)a->n_bytes};
+        outcome = intake_file(e, &a->meta, &content);
     }
+    if (outcome == MESSAGE_KEPT)
+        return outcome;
     e->ledger.dropped[outcome]++;
     if (is_evidence(outcome) && !a->is_in_quarantine)
         evidence_put(e, (enum drop_reason)outcome, a);

@@ -26,6 +26,10 @@ struct arrival {
     bool is_in_quarantine; /* given again: refused, it stays where it is */
 };
 
+/* Into the mailbox and the taps. As mailbox_put. */
+int intake_file(struct endpoint *e, const struct record *meta,
+                const struct content *content) MUST_USE;
+
 /* Checks and files it. MESSAGE_KEPT or the drop reason; counts all but `datagrams`. */
 int intake_datagram(struct endpoint *e, const struct arrival *a) MUST_USE;
 

@@ -50,6 +50,7 @@ static int open_memory(struct link *l, uint64_t arena_bytes)
     if (rc != 0)
         return rc;
     l->lane.page = l->page.bytes;
+    l->lane.outgoing = l->outgoing.bytes;
     return chunk_log_init(&l->lane.log, &l->arena, h, RING_TABLE_ENTRIES);
 }
 
@@ -84,6 +85,7 @@ static void on_doorbell(uv_poll_t *poll, int status, int events)
     /* The consumer shares the descriptor's O_NONBLOCK and can clear it. */
     (void)!preadv2(l->doorbell, &vector, 1, -1, RWF_NOWAIT);
     link_read_outgoing(l);
+    worker_flush(l->worker);
 }
 
 static void run_open(struct worker *w, struct command *c)

@@ -41,8 +41,10 @@ struct link {
     int doorbell;                  /* eventfd: consumer -> msgd; the consumer can make it block */
     uv_poll_t doorbell_poll;
     bool is_handle_open;
-    uint64_t outgoing_taken;
-    uint32_t n_slots; /* control's: that attach commands have made room for */
+    uint64_t answers_end; /* of the outgoing ring: read up to there, `collectable` may be collected
+                           */
+    uint64_t collectable; /* how far the consumer had released before it wrote there */
+    uint32_t n_slots;     /* control's: that attach commands have made room for */
     struct attachment *attachments;
     struct link *next;   /* the worker's list, data/sweep.h */
     struct task answers; /* the rest of the outgoing ring */

@@ -29,7 +29,7 @@ static void fill(struct lane *lane, struct batch *b, size_t max)
         struct record *record = chunk_log_at(&lane->log, lane->taken, &next);
         if (record != NULL) {
             uint32_t n = record_bytes(
-                record_length_of(atomic_load_explicit(&record->word, memory_order_relaxed)));
+                record_content_of(atomic_load_explicit(&record->word, memory_order_relaxed)));
             if (b->n_bytes + n > b->capacity)
                 break;
             memcpy(b->bytes + b->n_bytes, record, n);

@@ -148,7 +148,7 @@ static uint32_t read_one(struct link *l, const struct ring_outgoing *ring, uint6
 {
     uint8_t bytes[RING_MAX_PAYLOAD];
     struct outgoing_record o;
-    uint32_t n = ring_outgoing_get(ring, l->outgoing_taken, left, &o, bytes);
+    uint32_t n = ring_outgoing_get(ring, l->lane.outgoing_taken, left, &o, bytes);
 
     if (n > 0 && o.kind == OUTGOING_REPLY)
         answer(l, o.position, bytes, o.length);
@@ -157,20 +157,40 @@ static uint32_t read_one(struct link *l, const struct ring_outgoing *ring, uint6
     return n;
 }
 
-/* False: what the consumer wrote cannot be. */
-static bool read_up_to(struct link *l, struct ring_outgoing *ring, uint64_t head)
+/* Reads records up to `answers_end`, a bounded number. False: what the consumer wrote cannot be. */
+static bool read_some(struct link *l, const struct ring_outgoing *ring)
 {
-    if (head < l->outgoing_taken || head - l->outgoing_taken > RING_OUTGOING_BYTES ||
-        head % 64 != 0)
+    struct lane *lane = &l->lane;
+    uint64_t end = l->answers_end;
+
+    if (end < lane->outgoing_taken || end - lane->outgoing_taken > RING_OUTGOING_BYTES ||
+        end % 64 != 0)
         return false;
-    for (int i = 0; i < RECORDS_PER_TURN && l->outgoing_taken < head; i++) {
-        uint32_t n = read_one(l, ring, head - l->outgoing_taken);
+    for (int i = 0; i < RECORDS_PER_TURN && lane->outgoing_taken < end; i++) {
+        uint32_t n = read_one(l, ring, end - lane->outgoing_taken);
         if (n == 0)
             return false;
-        l->outgoing_taken += n;
+        lane->outgoing_taken += n;
     }
-    atomic_store_explicit(&link_header(l)->outgoing_taken, l->outgoing_taken, memory_order_release);
+    atomic_store_explicit(&link_header(l)->outgoing_taken, lane->outgoing_taken,
+                          memory_order_release);
     return true;
+}
+
+/* What has been released is collected once the answers to it have been read: however fast the
+ * consumer writes, that comes. */
+static void read_answers(struct link *l, const struct ring_outgoing *ring)
+{
+    if (l->lane.outgoing_taken == l->answers_end) {
+        l->collectable = lane_read_released(&l->lane);
+        l->answers_end = atomic_load_explicit(&ring->head, memory_order_acquire);
+    }
+    if (!read_some(l, ring)) {
+        link_break(l, "its outgoing ring holds what cannot be");
+        return;
+    }
+    if (l->lane.outgoing_taken == l->answers_end && lane_collect_to(&l->lane, l->collectable) != 0)
+        link_break(l, l->lane.why_broken);
 }
 
 void link_read_outgoing(struct link *l)
@@ -179,13 +199,12 @@ void link_read_outgoing(struct link *l)
     _Atomic uint32_t *wanted = &link_header(l)->doorbell_wanted;
 
     atomic_store_explicit(wanted, 0, memory_order_relaxed);
-    if (!read_up_to(l, ring, atomic_load_explicit(&ring->head, memory_order_acquire))) {
-        link_break(l, "its outgoing ring holds what cannot be");
+    read_answers(l, ring);
+    if (l->state != LINK_OPEN)
         return;
-    }
     atomic_store_explicit(wanted, 1, memory_order_seq_cst);
     atomic_thread_fence(memory_order_seq_cst);
     /* More has come, or is left: others have their turn first. */
-    if (atomic_load_explicit(&ring->head, memory_order_acquire) != l->outgoing_taken)
+    if (atomic_load_explicit(&ring->head, memory_order_acquire) != l->lane.outgoing_taken)
         task_queue(l->worker, &l->answers);
 }

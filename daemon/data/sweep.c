@@ -17,8 +17,7 @@ static bool collect_all(struct worker *w)
         next = l->next;
         if (l->state != LINK_OPEN)
             continue;
-        if (lane_collect(&l->lane) != 0)
-            link_break(l, l->lane.why_broken);
+        link_read_outgoing(l); /* and what was released */
         is_any_held = is_any_held || !chunk_log_is_empty(&l->lane.log);
     }
     return is_any_held;

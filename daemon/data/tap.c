@@ -22,9 +22,9 @@ struct tap {
 
 /* ---- Worker ---- */
 
-static void tap_copy(struct tap *t, const struct arrival *a, uint64_t seq)
+static void tap_copy(struct tap *t, const struct record *meta, const struct content *content)
 {
-    uint32_t n = record_bytes((uint32_t)a->n_bytes);
+    uint32_t n = record_bytes(content->n_payload + content->n_trailer);
     struct record *r = spsc_reserve(&t->ring, n);
 
     if (r == NULL) {
@@ -32,20 +32,24 @@ static void tap_copy(struct tap *t, const struct arrival *a, uint64_t seq)
         count(&t->worker->tap_missed);
         return;
     }
-    memcpy(r, &a->meta, sizeof(*r));
-    atomic_store_explicit(&r->word, record_word(RECORD_MESSAGE, (uint32_t)a->n_bytes),
+    memcpy(r, meta, sizeof(*r));
+    atomic_store_explicit(&r->word,
+                          record_word(RECORD_MESSAGE, content->n_payload, content->n_trailer),
                           memory_order_relaxed);
-    r->seq = seq;
-    memcpy(record_payload(r), a->bytes, a->n_bytes);
+    r->seq = t->endpoint->mailbox.last_seq;
+    memcpy(record_payload(r), content->payload, content->n_payload);
+    if (content->n_trailer > 0)
+        memcpy((uint8_t *)record_payload(r) + content->n_payload, content->trailer,
+               content->n_trailer);
     spsc_commit(&t->ring, n);
     if (!atomic_exchange_explicit(&t->has_news, true, memory_order_release))
         t->worker->has_told = true;
 }
 
-void taps_copy(struct endpoint *e, const struct arrival *a)
+void taps_copy(struct endpoint *e, const struct record *meta, const struct content *content)
 {
     for (struct tap *t = e->taps; t != NULL; t = t->next)
-        tap_copy(t, a, e->mailbox.last_seq);
+        tap_copy(t, meta, content);
 }
 
 void taps_orphan(struct endpoint *e)

@@ -45,13 +45,25 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size < sizeof(struct record) || size > sizeof(struct record) + RING_MAX_PAYLOAD)
         return 0;
 
+    /* The trailer is what the record's last bytes say; ids are printable ASCII. */
+    uint32_t n_trailer = data[2] % (RECORD_TRAILER_MAX + 1);
+
     struct record *r = aligned_alloc(_Alignof(struct record), (size + 63) / 64 * 64);
     size_t n = size - sizeof *r;
+
+    if (n_trailer > n)
+        n_trailer = (uint32_t)n;
+    n -= n_trailer;
     struct json_writer w;
 
     HOLDS(r != NULL);
     memcpy((void *)r, data, size);
-    r->word = record_word(RECORD_MESSAGE + data[0] % 2, (uint32_t)n);
+    r->word = record_word(RECORD_MESSAGE + data[0] % 2, (uint32_t)n, n_trailer);
+
+    for (uint32_t i = 1; i < n_trailer; i++) {
+        char *c = (char *)record_payload(r) + n + i;
+        *c = (char)('!' + (uint8_t)*c % ('~' - '!'));
+    }
 
     struct envelope e = {.name = "alarms", .generation = data[1], .record = r};
 

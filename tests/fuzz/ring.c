@@ -53,13 +53,18 @@ static void check_record(const struct ring_header *h, const struct record *r)
     uint32_t length = record_length_of(r->word);
     enum record_kind kind = record_kind_of(r->word);
     struct address a;
+    struct message_tag tag;
 
     HOLDS(offset % RING_RECORD_ALIGN == 0 && offset / RING_CHUNK_BYTES < N_CHUNKS);
     HOLDS(length <= RING_MAX_PAYLOAD);
-    HOLDS(offset % RING_CHUNK_BYTES + record_bytes(length) <= RING_CHUNK_BYTES);
+    HOLDS(record_trailer_length_of(r->word) <= RECORD_TRAILER_MAX);
+    HOLDS(offset % RING_CHUNK_BYTES + record_bytes(record_content_of(r->word)) <= RING_CHUNK_BYTES);
     HOLDS(kind == RECORD_MESSAGE || kind == RECORD_REDELIVERED);
     record_from(r, &a);
     record_to(r, &a);
+    record_tag(r, &tag);
+    HOLDS(tag.n_id < RECORD_TRAILER_MAX);
+    HOLDS(tag.n_id == 0 || tag.id + tag.n_id == (const char *)(r + 1) + record_content_of(r->word));
 }
 
 static void read_all(const struct ring_header *h, struct ring_page *page)

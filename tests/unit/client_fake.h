@@ -73,11 +73,12 @@ static inline void fake_lane_deinit(struct fake_lane *lane)
         close(lane->fds[i]);
 }
 
-/* Files a message and wakes whoever asked for it. */
-static inline void fake_publish(struct fake_lane *lane, uint32_t slot, const char *text)
+/* Files a message with a trailer ("": plain) and wakes whoever asked for it. */
+static inline void fake_publish_framed(struct fake_lane *lane, uint32_t slot, const char *text,
+                                       const char *trailer)
 {
     uint64_t head = atomic_load(&lane->header->head);
-    uint32_t length = (uint32_t)strlen(text);
+    uint32_t length = (uint32_t)strlen(text), n_trailer = (uint32_t)strlen(trailer);
     struct record *r =
         (void *)((uint8_t *)lane->header + FAKE_CHUNKS_OFFSET + head % RING_CHUNK_BYTES);
 
@@ -86,12 +87,18 @@ static inline void fake_publish(struct fake_lane *lane, uint32_t slot, const cha
     r->from_port = 4000;
     r->from_ip[10] = r->from_ip[11] = 0xff;
     memcpy(record_payload(r), text, length);
-    atomic_store(&r->word, record_word(RECORD_MESSAGE, length));
-    atomic_store(&lane->header->head, head + record_bytes(length));
+    memcpy((char *)record_payload(r) + length, trailer, n_trailer);
+    atomic_store(&r->word, record_word(RECORD_MESSAGE, length, n_trailer));
+    atomic_store(&lane->header->head, head + record_bytes(length + n_trailer));
     if (atomic_exchange(&lane->page->waiting, 0) == 1) {
         uint64_t one = 1;
         cr_assert_eq(write(lane->fds[LANE_WAKE], &one, sizeof(one)), sizeof(one));
     }
+}
+
+static inline void fake_publish(struct fake_lane *lane, uint32_t slot, const char *text)
+{
+    fake_publish_framed(lane, slot, text, "");
 }
 
 /* ---- The script ---- */

@@ -259,7 +259,7 @@ Test(client_inbox, fills_in_everything_that_the_record_says)
     r->from_ip[0] = 0xfe;
     r->from_ip[1] = 0x80;
     r->scope = 9;
-    atomic_store(&r->word, record_word(RECORD_REDELIVERED, 5));
+    atomic_store(&r->word, record_word(RECORD_REDELIVERED, 5, 0));
     cr_assert_eq(inbox_take(&l.inbox, &m, 1), 1);
     cr_expect_str_eq(m.name, "a");
     cr_expect_eq(m.length, 5);
@@ -272,5 +272,51 @@ Test(client_inbox, fills_in_everything_that_the_record_says)
     cr_expect_eq(m.to.scope, 0);
     cr_expect_eq(m.is_redelivered, 1);
     cr_expect_eq(m.generation, 12);
+    lanes_deinit(&l);
+}
+
+Test(client_inbox, says_what_kind_of_message_it_is_and_its_id)
+{
+    static const struct {
+        const char *trailer;
+        enum msgd_type type;
+        const char *id;
+    } rows[] = {{"", MSGD_PLAIN, ""},
+                {"s", MSGD_SEND, ""},
+                {"s0123456789abcdef.7", MSGD_SEND, "0123456789abcdef.7"},
+                {"\xf3once", MSGD_SEND, "once"},
+                {"rx", MSGD_REQUEST, "x"},
+                {"yx", MSGD_REPLY, "x"}};
+    struct msgd_message m;
+    struct lanes l;
+
+    lanes_init(&l);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        fake_publish_framed(&l.lanes[0], 0, "hello", rows[i].trailer);
+        cr_assert_eq(inbox_take(&l.inbox, &m, 1), 1);
+        cr_expect_eq(m.type, rows[i].type, "%s", rows[i].trailer);
+        cr_expect_eq(m.length, 5);
+        cr_expect_eq(m.id_length, strlen(rows[i].id));
+        cr_expect_eq(memcmp(m.id, rows[i].id, m.id_length), 0);
+    }
+    lanes_deinit(&l);
+}
+
+Test(client_inbox, tells_msgd_of_a_release_that_somebody_waits_for)
+{
+    struct msgd_message m;
+    struct lanes l;
+    uint64_t rings;
+
+    lanes_init(&l);
+    fake_publish(&l.lanes[0], 0, "1");
+    fake_publish(&l.lanes[0], 0, "2");
+    cr_assert_eq(inbox_take(&l.inbox, &m, 1), 1);
+    inbox_release(&l.inbox, &m);
+    cr_expect_eq(read(l.lanes[0].fds[LANE_DOORBELL], &rings, sizeof(rings)), -1);
+    atomic_store(&l.lanes[0].header->release_wanted, 1);
+    cr_assert_eq(inbox_take(&l.inbox, &m, 1), 1);
+    inbox_release(&l.inbox, &m);
+    cr_expect_eq(read(l.lanes[0].fds[LANE_DOORBELL], &rings, sizeof(rings)), sizeof(rings));
     lanes_deinit(&l);
 }

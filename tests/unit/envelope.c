@@ -8,8 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define HEAD(redelivered)                                                      \
-    "\"name\":\"alarms\",\"generation\":3,\"seq\":17,\"id\":null,"             \
+#define PLAIN "\"type\":\"plain\",\"id\":null"
+
+#define HEAD(redelivered) HEAD_OF(PLAIN, redelivered)
+
+#define HEAD_OF(TAG, redelivered)                                              \
+    "\"name\":\"alarms\",\"generation\":3,\"seq\":17," TAG ","                 \
     "\"time\":\"2026-11-23T07:04:07.123456789Z\",\"from\":\"192.0.2.7:4711\"," \
     "\"to\":\"[2001:db8::1]:65535\",\"redelivered\":" redelivered ","
 
@@ -23,7 +27,7 @@ static struct record *record_of(const void *payload, size_t n, enum record_kind 
     cr_assert(address_parse("192.0.2.7:4711", &from) == 0);
     cr_assert(address_parse("[2001:db8::1]:65535", &to) == 0);
     *r = (struct record){.seq = 17, .time_ns = 1795417447123456789};
-    r->word = record_word(kind, (uint32_t)n);
+    r->word = record_word(kind, (uint32_t)n, 0);
     r->from_port = from.port;
     r->to_port = to.port;
     memcpy(r->from_ip, from.ip, 16);
@@ -92,6 +96,34 @@ Test(envelope, holds_the_message_itself_on_one_line)
 
         snprintf(wanted, sizeof wanted, "%s%s", HEAD("true"), cases[i].written);
         expect_envelope(r, "message", wanted);
+        free(r);
+    }
+}
+
+Test(envelope, says_what_kind_of_message_it_is_and_its_id)
+{
+    static const struct {
+        const char *trailer;
+        const char *tag;
+    } cases[] = {
+        {"s0123456789abcdef.1", "\"type\":\"send\",\"id\":\"0123456789abcdef.1\""},
+        {"\xf3"
+         "a",
+         "\"type\":\"send\",\"id\":\"a\""},
+        {"s", "\"type\":\"send\",\"id\":null"},
+        {"rb", "\"type\":\"request\",\"id\":\"b\""},
+        {"yc", "\"type\":\"reply\",\"id\":\"c\""},
+        {"?d", PLAIN},
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char content[64], wanted[512];
+        int n = snprintf(content, sizeof content, "[1]%s", cases[i].trailer);
+        struct record *r = record_of(content, (size_t)n, RECORD_MESSAGE);
+
+        r->word = record_word(RECORD_MESSAGE, 3, (uint32_t)n - 3);
+        snprintf(wanted, sizeof wanted, HEAD_OF("%s", "false") "\"payload\":\"[1]\"", cases[i].tag);
+        expect_envelope(r, "payload", wanted);
         free(r);
     }
 }

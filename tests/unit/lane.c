@@ -56,7 +56,9 @@ static void open_fixture(struct fixture *f, enum when_full when_full)
     mailbox_join(&f->mailbox, &f->consumer, &f->lane, 0);
     struct record meta = {0};
     for (int i = 0; i < 3; i++)
-        cr_assert_eq(mailbox_put(&f->mailbox, &meta, "{\"a\":1}", 7), MESSAGE_KEPT);
+        cr_assert_eq(mailbox_put(&f->mailbox, &meta,
+                                 &(struct content){.payload = "{\"a\":1}", .n_payload = 7}),
+                     MESSAGE_KEPT);
 }
 
 static void close_fixture(struct fixture *f)
@@ -149,7 +151,9 @@ Test(lane, drop_old_spares_what_is_taken)
         struct record meta = {0};
         open_fixture(&f, WHEN_FULL_DROP_OLD);
         atomic_store(&f.page->taken, rows[i].taken);
-        cr_assert_eq(mailbox_put(&f.mailbox, &meta, "[]", 2), rows[i].outcome, "%s", rows[i].name);
+        cr_assert_eq(
+            mailbox_put(&f.mailbox, &meta, &(struct content){.payload = "[]", .n_payload = 2}),
+            rows[i].outcome, "%s", rows[i].name);
         cr_assert_eq(f.ledger.dropped[DROP_MAILBOX_FULL], rows[i].n_dropped, "%s", rows[i].name);
         cr_assert_eq(f.lane.is_broken, rows[i].is_broken, "%s", rows[i].name);
         cr_assert_eq(f.ledger.queued, 3, "%s", rows[i].name);

@@ -42,8 +42,24 @@ struct world {
     struct dirty_lanes dirty;
     struct process processes[MAX_CONSUMERS];
     uint8_t *delivered; /* by seq: times read */
+    uint8_t *awaited;   /* by seq: framed ones that have not been settled */
+    uint64_t n_awaited;
     uint64_t n_put;
 };
+
+static void on_settled(void *context, const struct record *r, int outcome)
+{
+    struct world *w = context;
+    struct message_tag tag;
+
+    record_tag(r, &tag);
+    cr_assert(tag.n_id == 5 && memcmp(tag.id, "once?", 5) == 0);
+    cr_assert(outcome != MESSAGE_RELEASED || tag.is_awaited);
+    cr_assert(outcome == MESSAGE_RELEASED || (outcome >= 0 && outcome < N_DROP_REASONS));
+    cr_assert(!tag.is_awaited || w->awaited[r->seq], "%lu was settled twice", r->seq);
+    w->n_awaited -= tag.is_awaited;
+    w->awaited[r->seq] = 0;
+}
 
 static void world_open(struct world *w, enum endpoint_mode mode, enum when_full when_full,
                        uint64_t bytes)
@@ -56,9 +72,13 @@ static void world_open(struct world *w, enum endpoint_mode mode, enum when_full 
     w->account.limit = UINT64_C(1) << 30;
     w->private_chunks = aligned_alloc(64, (size_t)N_CHUNKS * RING_CHUNK_BYTES);
     w->delivered = calloc(1 << 20, 1);
+    w->awaited = calloc(1 << 20, 1);
     cr_assert_eq(arena_init(&w->private, w->private_chunks, N_CHUNKS, NULL), 0);
-    struct mailbox_options options = {
-        .settings = &w->settings, .account = &w->account, .ledger = &w->ledger};
+    struct mailbox_options options = {.settings = &w->settings,
+                                      .account = &w->account,
+                                      .ledger = &w->ledger,
+                                      .settled = on_settled,
+                                      .context = w};
     cr_assert_eq(mailbox_init(&w->mailbox, &options), 0);
     mailbox_settle(&w->mailbox, &w->private);
     uint64_t n = copies_slots(bytes / RING_RECORD_ALIGN * MAX_CONSUMERS);
@@ -119,7 +139,8 @@ static void process_leave(struct world *w, struct process *p)
             /* Messages that come in the middle of it queue behind. */
             struct record meta = {0};
             w->ledger.received++;
-            int outcome = mailbox_put(&w->mailbox, &meta, "[1]", 3);
+            int outcome = mailbox_put(&w->mailbox, &meta,
+                                      &(struct content){.payload = "[1]", .n_payload = 3});
             if (outcome != MESSAGE_KEPT)
                 w->ledger.dropped[outcome]++;
         }
@@ -139,14 +160,26 @@ static void put(struct world *w)
     uint32_t n = random_below(50) == 0 ? random_below(RING_MAX_PAYLOAD + 1) : 8 + random_below(300);
     uint64_t mark = w->mailbox.last_seq + 1;
     struct record meta = {.time_ns = 42};
+    uint8_t trailer[RECORD_TRAILER_MAX];
+    struct message_tag tag = {.n_id = 5, .id = "once?", .is_awaited = random_below(2) == 0};
 
     if (mark >= 1 << 20)
         return;
     memset(bytes, (int)(mark & 0xff), n);
+    if (random_below(3) == 0)
+        tag.type = MESSAGE_SEND;
+    struct content content = {.payload = bytes,
+                              .n_payload = n,
+                              .trailer = trailer,
+                              .n_trailer = message_tag_write(&tag, trailer)};
     w->ledger.received++;
-    int outcome = mailbox_put(&w->mailbox, &meta, bytes, n);
-    if (outcome != MESSAGE_KEPT)
+    int outcome = mailbox_put(&w->mailbox, &meta, &content);
+    if (outcome != MESSAGE_KEPT) {
         w->ledger.dropped[outcome]++;
+    } else if (tag.type == MESSAGE_SEND && tag.is_awaited) {
+        w->awaited[mark] = 1;
+        w->n_awaited++;
+    }
 }
 
 static void process_read(struct world *w, struct process *p, bool is_ordered)
@@ -159,6 +192,9 @@ static void process_read(struct world *w, struct process *p, bool is_ordered)
     while ((r = ring_next(&p->reader, &position, &end)) != NULL) {
         uint32_t n = record_length_of(r->word);
         const uint8_t *payload = (const uint8_t *)(r + 1);
+        struct message_tag tag;
+        record_tag(r, &tag);
+        cr_assert(tag.type == MESSAGE_PLAIN || (tag.n_id == 5 && memcmp(tag.id, "once?", 5) == 0));
         cr_assert_gt(r->seq, 0);
         if (is_ordered)
             cr_assert_gt(r->seq, p->last_seq);
@@ -186,6 +222,10 @@ static void check_law(struct world *w)
     else
         cr_assert_geq(held, w->ledger.queued);
     cr_assert_eq(w->mailbox.used, w->account.used);
+    for (int i = 0; i < MAX_CONSUMERS; i++)
+        if (w->processes[i].is_there)
+            cr_assert_eq(w->processes[i].header->release_wanted,
+                         w->processes[i].lane.n_awaited > 0);
 }
 
 static void drain_everything(struct world *w, bool is_ordered)
@@ -219,12 +259,14 @@ static void world_close(struct world *w)
     mailbox_discard(&w->mailbox, DROP_RELEASED);
     check_law(w);
     cr_assert_eq(w->ledger.queued, 0);
+    cr_assert_eq(w->n_awaited, 0, "%lu were never settled", w->n_awaited);
     mailbox_deinit(&w->mailbox);
     cr_assert_eq(w->private.n_free, w->private.n_touched, "a chunk was lost");
     arena_deinit(&w->private);
     settings_deinit(&w->settings);
     free(w->private_chunks);
     free(w->delivered);
+    free(w->awaited);
 }
 
 struct story {

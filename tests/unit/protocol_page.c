@@ -26,7 +26,7 @@ static const struct field header[] = {
     FIELD(ring_header, head),           FIELD(ring_header, tail),
     FIELD(ring_header, epoch),          FIELD(ring_header, state),
     FIELD(ring_header, outgoing_taken), FIELD(ring_header, doorbell_wanted),
-    FIELD(ring_header, table),
+    FIELD(ring_header, release_wanted), FIELD(ring_header, table),
 };
 
 static const struct field page[] = {

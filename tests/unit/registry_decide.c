@@ -360,7 +360,7 @@ Test(registry_decide, a_mailbox_that_no_longer_holds_a_message_is_a_bad_field)
     struct decision d;
 
     add_bound("a", "127.0.0.1", 7000, ALICE);
-    s.mailbox_bytes = 200;
+    s.mailbox_bytes = 300;
     s.max_message_bytes = 100;
     claim.given = FIELD_BIT(MAILBOX_BYTES) | FIELD_BIT(MAX_MESSAGE_BYTES);
     registry_decide(r, &claim, &d);

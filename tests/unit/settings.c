@@ -164,7 +164,7 @@ Test(settings, a_difference_is_found_and_merged_for_each_field)
 
 Test(settings, the_least_mailbox_holds_one_largest_record)
 {
-    cr_assert_eq(settings_least_mailbox(1), 128);
-    cr_assert_eq(settings_least_mailbox(64), 128);
-    cr_assert_eq(settings_least_mailbox(65507), 65600);
+    cr_assert_eq(settings_least_mailbox(1), 192);
+    cr_assert_eq(settings_least_mailbox(64), 256);
+    cr_assert_eq(settings_least_mailbox(65507), 65664);
 }

@@ -49,7 +49,7 @@ Test(settings_json, every_field_is_read)
         parse("{\"name\": \"" NAME_63
               "\", \"address\": \"::ffff:10.0.0.1\", \"port\": 65535, \"mode\": "
               "\"share\", \"on_conflict\": \"queue\", \"may_replace\": false, \"lease_s\": -1, "
-              "\"mailbox_bytes\": 128, \"when_full\": \"drop-old\", \"durable\": false, "
+              "\"mailbox_bytes\": 256, \"when_full\": \"drop-old\", \"durable\": false, "
               "\"format\": \"raw\", "
               "\"max_message_bytes\": 64, \"allow\": [\"10.0.0.0/8\", \"::1\"], \"gro\": false, "
               "\"shards\": 1, "
@@ -63,7 +63,7 @@ Test(settings_json, every_field_is_read)
     cr_assert_eq(s.on_conflict, CONFLICT_QUEUE);
     cr_assert_not(s.may_replace);
     cr_assert_eq(s.lease_s, LEASE_FOREVER);
-    cr_assert_eq(s.mailbox_bytes, 128);
+    cr_assert_eq(s.mailbox_bytes, 256);
     cr_assert_eq(s.when_full, WHEN_FULL_DROP_OLD);
     cr_assert_eq(s.format, FORMAT_RAW);
     cr_assert_eq(s.max_message_bytes, 64);
@@ -157,8 +157,8 @@ static const struct refusal {
      "from 1 to 1073741824"},
     {"{\"name\": \"a\", \"mailbox_bytes\": 1073741825}", FROM_REGISTER, "mailbox_bytes",
      "from 1 to 1073741824"},
-    {"{\"name\": \"a\", \"mailbox_bytes\": 65599}", FROM_REGISTER, "mailbox_bytes",
-     "65600 for 65507"},
+    {"{\"name\": \"a\", \"mailbox_bytes\": 65663}", FROM_REGISTER, "mailbox_bytes",
+     "65664 for 65507"},
     {"{\"name\": \"a\", \"max_message_bytes\": 0}", FROM_REGISTER, "max_message_bytes",
      "from 1 to 65535"},
     {"{\"name\": \"a\", \"max_message_bytes\": 65536}", FROM_REGISTER, "max_message_bytes",

@@ -62,6 +62,7 @@ Test(tools_show, puts_the_text_itself_into_the_envelope)
     struct message m = {.name = "thermo",
                         .generation = 2,
                         .seq = 7,
+                        .type = "plain",
                         .time = "T",
                         .from = "[::1]:5",
                         .to = "[::1]:7000",
@@ -70,14 +71,19 @@ Test(tools_show, puts_the_text_itself_into_the_envelope)
     struct json_writer w;
     json_writer_init(&w);
     message_write_envelope(&w, &m);
-    expect_bytes(&w, "{\"name\":\"thermo\",\"generation\":2,\"seq\":7,\"id\":null,\"time\":\"T\","
+    expect_bytes(&w, "{\"name\":\"thermo\",\"generation\":2,\"seq\":7,\"type\":\"plain\","
+                     "\"id\":null,\"time\":\"T\","
                      "\"from\":\"[::1]:5\",\"to\":\"[::1]:7000\",\"redelivered\":false,"
                      "\"message\":1e999}\n");
     json_writer_reset(&w);
     m.data = "\0\xff";
     m.length = 2;
     m.missed = &missed;
+    m.type = "request";
+    m.id = "a.1 and what is not of it";
+    m.n_id = 3;
     message_write_envelope(&w, &m);
+    cr_expect_not_null(memmem(w.bytes, w.length, "\"type\":\"request\",\"id\":\"a.1\",", 27));
     cr_expect_not_null(
         memmem(w.bytes, w.length, "\"message_base64\":\"AP8=\",\"missed\":3}\n", 36));
     json_writer_deinit(&w);
