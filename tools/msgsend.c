@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* msgsend: sends JSON messages by UDP. */
+#include "client/target.h"
 #include "tools/message.h"
 #include "tools/send_payload.h"
 #include "tools/send_socket.h"
-#include "tools/send_target.h"
 #include "tools/tool.h"
 
 #include "proto/name.h"

@@ -1,78 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* What msgsend's target means, and which payloads it takes. */
+/* Which payloads msgsend takes. */
 #include "tools/send_payload.h"
-#include "tools/send_target.h"
 
 #include <criterion/criterion.h>
 #include <string.h>
-
-Test(tools_send, tells_addresses_hosts_and_names_apart)
-{
-    static const struct {
-        const char *text;
-        int kind;
-        const char *host;
-        uint16_t port;
-    } cases[] = {
-        {"127.0.0.1:7000", TARGET_ADDRESS, NULL, 7000},
-        {"255.255.255.255:65535", TARGET_ADDRESS, NULL, 65535},
-        {"[::1]:1", TARGET_ADDRESS, NULL, 1},
-        {"localhost:7000", TARGET_HOST, "localhost", 7000},
-        {"a-b.example.org:65535", TARGET_HOST, "a-b.example.org", 65535},
-        {"Sensor:80", TARGET_HOST, "Sensor", 80},
-        {"thermo", TARGET_NAME, NULL, 0},
-        {"7000", TARGET_NAME, NULL, 0},
-        {"a.b_c-d", TARGET_NAME, NULL, 0},
-    };
-
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct target t;
-        const char *expected;
-        cr_assert_eq(target_parse(cases[i].text, &t, &expected), 0, "%s", cases[i].text);
-        cr_expect_eq((int)t.kind, cases[i].kind, "%s", cases[i].text);
-        if (t.kind == TARGET_HOST)
-            cr_expect_str_eq(t.host, cases[i].host);
-        if (t.kind != TARGET_NAME)
-            cr_expect_eq(t.kind == TARGET_HOST ? t.port : t.address.port, cases[i].port);
-    }
-}
-
-Test(tools_send, says_what_a_target_should_be)
-{
-    static const struct {
-        const char *text;
-        const char *said;
-    } cases[] = {
-        {"", "the name of an endpoint"},
-        {"[::1]", "such as"},
-        {"A B", "the name of an endpoint"},
-        {"127.0.0.1", "a port"},
-        {"127.0.0.1:0", "1 to 65535"},
-        {"127.0.0.1:65536", "1 to 65535"},
-        {"127.0.0.1:", "1 to 65535"},
-        {"localhost:", "1 to 65535"},
-        {"localhost:http", "1 to 65535"},
-        {"localhost:70000", "1 to 65535"},
-        {"localhost:-1", "1 to 65535"},
-        {":7000", "a host before the port"},
-        {"::1:7000", "in brackets"},
-        {"[::1]", "such as [::1]:7000"},
-        {"[::1:7000", "such as [::1]:7000"},
-        {"*:7000", "such as [::1]:7000"},
-        {"[fe80::1%nosuchinterface]:7000", "interface"},
-    };
-
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct target t;
-        const char *expected = NULL;
-        int result = target_parse(cases[i].text, &t, &expected);
-        if (strcmp(cases[i].text, "127.0.0.1") == 0)
-            continue; /* a name by its alphabet: the resolver says that there is none */
-        cr_expect_eq(result, TARGET_WRONG, "%s", cases[i].text);
-        cr_expect(expected != NULL && strstr(expected, cases[i].said) != NULL, "%s: %s",
-                  cases[i].text, expected);
-    }
-}
 
 Test(tools_send, takes_json_and_with_raw_anything_that_fits)
 {
