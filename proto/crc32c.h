@@ -7,8 +7,8 @@
 #include <stdint.h>
 
 /*
- * The checksum of what crc is the checksum of, followed by n bytes. Begin with 0. Uses SSE4.2 where
- * the processor has it.
+ * The checksum of what crc is the checksum of, followed by n bytes. Begin with 0. Uses SSE4.2 and
+ * PCLMUL where the processor has them.
  */
 uint32_t crc32c(uint32_t crc, const void *bytes, size_t n);
 

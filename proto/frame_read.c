@@ -29,15 +29,21 @@ static uint64_t load_name(const struct frame_reader *r, const uint8_t *p, size_t
     return left > FRAME_NAME_MAX && p[FRAME_NAME_MAX] == '"' ? word : 0;
 }
 
+/* A name may hold a NUL byte, which no known one does. */
+static bool is_named(const struct frame_member_row *m, uint64_t name, size_t n)
+{
+    return frame_load_word(m->name) == name && m->n_name == n;
+}
+
 /* The row of a name; FRAME_N_MEMBERS: not known. */
-static size_t find_member(const struct frame_reader *r, uint64_t name)
+static size_t find_member(const struct frame_reader *r, uint64_t name, size_t n)
 {
     for (size_t i = r->next; i < FRAME_N_MEMBERS; i++) {
-        if (frame_load_word(FRAME_MEMBERS[i].name) == name)
+        if (is_named(&FRAME_MEMBERS[i], name, n))
             return i;
     }
     for (size_t i = 0; i < r->next; i++) {
-        if (frame_load_word(FRAME_MEMBERS[i].name) == name)
+        if (is_named(&FRAME_MEMBERS[i], name, n))
             return i;
     }
     return FRAME_N_MEMBERS;
@@ -69,7 +75,7 @@ static const uint8_t *read_member(struct frame_reader *r, const uint8_t *p)
 {
     size_t n_name;
     uint64_t name = load_name(r, p + 1, &n_name);
-    size_t row = name != 0 ? find_member(r, name) : FRAME_N_MEMBERS;
+    size_t row = find_member(r, name, n_name);
 
     if (row == FRAME_N_MEMBERS)
         return read_unknown(r, p);

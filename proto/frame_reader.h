@@ -23,12 +23,12 @@ struct frame_reader {
     uint32_t seen;         /* a bit for each row of FRAME_MEMBERS */
     size_t next;           /* the row that is looked at first: members mostly come in its order */
     const uint8_t *digits; /* of crc, or NULL */
-    uint64_t crc;
+    uint32_t crc;
 };
 
 static inline const uint8_t *frame_space_end(const uint8_t *p)
 {
-    while (*p == ' ' || *p == '\t' || *p == '\r')
+    while (*p <= ' ' && (*p == ' ' || *p == '\t' || *p == '\r'))
         p++;
     return p;
 }

@@ -40,7 +40,8 @@ enum frame_value {
 #define FRAME_NAME_MAX 8 /* so that a name is compared as one word */
 
 struct frame_member_row {
-    char name[FRAME_NAME_MAX];
+    char name[FRAME_NAME_MAX]; /* without a NUL */
+    uint8_t n_name;
     enum frame_value value;
     uint32_t bit;    /* enum frame_member, or 0 */
     uint16_t offset; /* in struct frame */

@@ -4,7 +4,6 @@
 #include "proto/json_text.h"
 
 #define HIGHEST FRAME_EACH(0x80)
-#define NOT_HEX 0x80
 
 /* No byte of a plain string: '"', '\\', below 0x20, above 0x7e. */
 static bool is_stop(uint8_t c)
@@ -38,42 +37,55 @@ static const uint8_t *plain_end(const struct frame_reader *r, const uint8_t *p)
     return *p == '"' ? p : NULL;
 }
 
-/* NOT_HEX: no lower-case hexadecimal digit. */
-static uint8_t hex_value(uint8_t c)
+/*
+ * Eight lower-case hexadecimal digits as the four bytes that they are, in their order. All at once:
+ * what each would be as a digit is turned back into text, and was one if it is the same.
+ */
+static bool hex_bytes(const uint8_t *p, void *out)
 {
-    if ((uint8_t)(c - '0') <= 9)
-        return c - '0';
-    return (uint8_t)(c - 'a') <= 5 ? c - 'a' + 10 : NOT_HEX;
+    uint64_t text = frame_load_word(p);
+    uint64_t value = (text & FRAME_EACH(0x0f)) + (text >> 6 & FRAME_EACH(1)) * 9;
+    uint64_t letter = (value + FRAME_EACH(6)) >> 4 & FRAME_EACH(1);
+    uint64_t pairs = (value << 4 | value >> 8) & UINT64_C(0x00ff00ff00ff00ff);
+
+    pairs = (pairs | pairs >> 8) & UINT64_C(0x0000ffff0000ffff);
+
+    uint32_t bytes = htole32((uint32_t)(pairs | pairs >> 16));
+
+    memcpy(out, &bytes, sizeof bytes);
+    return value + FRAME_EACH('0') + letter * ('a' - '0' - 10) == text &&
+           (value & FRAME_EACH(0xf0)) == 0;
 }
 
-/* n digits, at most 16, which are there. */
-static bool hex_number(const uint8_t *p, size_t n, uint64_t *out)
+static bool hex_number_8(const uint8_t *p, uint32_t *out)
 {
-    uint64_t value = 0;
-    uint8_t bad = 0;
+    bool is_hex = hex_bytes(p, out);
 
-    for (size_t i = 0; i < n; i++) {
-        uint8_t digit = hex_value(p[i]);
-
-        bad |= digit;
-        value = value << 4 | (digit & 15);
-    }
-    *out = value;
-    return (bad & NOT_HEX) == 0;
+    *out = be32toh(*out);
+    return is_hex;
 }
 
-/* At most 19 digits are less than 2^64. */
+static bool hex_number_16(const uint8_t *p, uint64_t *out)
+{
+    uint32_t high;
+    uint32_t low;
+    bool is_high = hex_number_8(p, &high);
+    bool is_low = hex_number_8(p + 8, &low);
+
+    *out = (uint64_t)high << 32 | low;
+    return is_high && is_low;
+}
+
+/* A number of at most 19 digits is less than 2^64. */
 static const uint8_t *read_integer(const uint8_t *p, uint64_t min, uint64_t max, uint64_t *out)
 {
     const uint8_t *begin = p;
     uint64_t value = 0;
 
-    for (; (uint8_t)(*p - '0') <= 9; p++) {
-        if (p - begin == 19)
-            return NULL;
-        value = value * 10 + (*p - '0');
-    }
-    if (p == begin || (*begin == '0' && p - begin > 1) || value < min || value > max)
+    for (uint8_t digit; (digit = (uint8_t)(*p - '0')) <= 9; p++)
+        value = value * 10 + digit;
+    if (p == begin || p - begin > 19 || (*begin == '0' && p - begin > 1) || value < min ||
+        value > max)
         return NULL;
     *out = value;
     return p;
@@ -182,7 +194,7 @@ static void number_id(struct frame_id *id)
     const uint8_t *p = id->text.bytes;
     const uint8_t *end = p + id->text.n;
 
-    id->is_numbered = id->text.n >= 18 && p[16] == '.' && hex_number(p, 16, &id->source) &&
+    id->is_numbered = id->text.n >= 18 && p[16] == '.' && hex_number_16(p, &id->source) &&
                       read_integer(p + 17, 1, INT64_MAX, &id->number) == end;
     if (!id->is_numbered)
         id->source = id->number = 0;
@@ -244,30 +256,33 @@ static const uint8_t *read_digits(const struct frame_reader *r, const uint8_t *p
     return p + n + 2;
 }
 
+/* Bytes in whole fours. */
 static const uint8_t *read_hex(const struct frame_reader *r, const uint8_t *p, size_t n_bytes,
                                uint8_t *out)
 {
     const uint8_t *digits;
-    uint8_t bad = 0;
+    bool is_hex = true;
 
     p = read_digits(r, p, 2 * n_bytes, &digits);
     if (p == NULL)
         return NULL;
-    for (size_t i = 0; i < n_bytes; i++) {
-        uint8_t high = hex_value(digits[2 * i]);
-        uint8_t low = hex_value(digits[2 * i + 1]);
-
-        bad |= high | low;
-        out[i] = (uint8_t)(high << 4 | low);
-    }
-    return (bad & NOT_HEX) == 0 ? p : NULL;
+    for (size_t i = 0; i < n_bytes; i += 4)
+        is_hex &= hex_bytes(digits + 2 * i, out + i);
+    return is_hex ? p : NULL;
 }
 
-static const uint8_t *read_hex_number(const struct frame_reader *r, const uint8_t *p,
-                                      size_t n_digits, const uint8_t **digits, uint64_t *out)
+static const uint8_t *read_token(const struct frame_reader *r, const uint8_t *p, uint64_t *out)
 {
-    p = read_digits(r, p, n_digits, digits);
-    return p != NULL && hex_number(*digits, n_digits, out) ? p : NULL;
+    const uint8_t *digits;
+
+    p = read_digits(r, p, 16, &digits);
+    return p != NULL && hex_number_16(digits, out) ? p : NULL;
+}
+
+static const uint8_t *read_crc(struct frame_reader *r, const uint8_t *p)
+{
+    p = read_digits(r, p, FRAME_CRC_DIGITS, &r->digits);
+    return p != NULL && hex_number_8(r->digits, &r->crc) ? p : NULL;
 }
 
 /* Growing offsets: whole ranges, none of which is empty or touches another one. */
@@ -316,7 +331,6 @@ const uint8_t *frame_read_value(struct frame_reader *r, const struct frame_membe
 {
     void *field = (uint8_t *)r->f + m->offset;
     struct frame_slice ignored;
-    const uint8_t *digits;
 
     switch (m->value) {
     case VALUE_TYPE:
@@ -334,7 +348,7 @@ const uint8_t *frame_read_value(struct frame_reader *r, const struct frame_membe
     case VALUE_HEX:
         return read_hex(r, p, m->max, field);
     case VALUE_TOKEN:
-        return read_hex_number(r, p, 2 * sizeof(uint64_t), &digits, field);
+        return read_token(r, p, field);
     case VALUE_TEXT:
         return read_text(r, p, m->min, m->max, field);
     case VALUE_JSON:
@@ -345,7 +359,7 @@ const uint8_t *frame_read_value(struct frame_reader *r, const struct frame_membe
     case VALUE_PAD:
         return read_text(r, p, m->min, m->max, &ignored);
     case VALUE_CRC:
-        return read_hex_number(r, p, FRAME_CRC_DIGITS, &r->digits, &r->crc);
+        return read_crc(r, p);
     }
     return NULL;
 }

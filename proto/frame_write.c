@@ -56,24 +56,25 @@ static void put_string(struct writer *w, const void *bytes, size_t n)
     put_character(w, '"');
 }
 
+static const char HEX[] = "0123456789abcdef";
+
 /* The lowest n_digits of value, in lower case. */
-static char *print_hex(char *out, uint64_t value, unsigned n_digits)
+static void print_hex(char *out, uint64_t value, unsigned n_digits)
 {
-    for (unsigned i = n_digits; i > 0; i--)
-        *out++ = "0123456789abcdef"[value >> 4 * (i - 1) & 15];
-    return out;
+    for (unsigned i = n_digits; i > 0; i--, value >>= 4)
+        out[i - 1] = HEX[value & 15];
 }
 
+/* At most 16 bytes. */
 static void put_hex(struct writer *w, const uint8_t *bytes, size_t n)
 {
-    put_character(w, '"');
-    for (size_t i = 0; i < n; i++) {
-        char digits[2];
+    char digits[32];
 
-        print_hex(digits, bytes[i], 2);
-        put(w, digits, sizeof digits);
+    for (size_t i = 0; i < n; i++) {
+        digits[2 * i] = HEX[bytes[i] >> 4];
+        digits[2 * i + 1] = HEX[bytes[i] & 15];
     }
-    put_character(w, '"');
+    put_string(w, digits, 2 * n);
 }
 
 static void put_sack(struct writer *w, const struct frame *f)
@@ -163,6 +164,18 @@ static bool is_given(const struct frame *f, const struct frame_member_row *m)
     }
 }
 
+/* ,"name": */
+static void put_name(struct writer *w, char opener, const struct frame_member_row *m)
+{
+    char text[FRAME_NAME_MAX + 4] = {opener, '"'};
+    size_t n = m->n_name;
+
+    memcpy(text + 2, m->name, FRAME_NAME_MAX);
+    text[2 + n] = '"';
+    text[3 + n] = ':';
+    put(w, text, n + 4);
+}
+
 static void put_members(struct writer *w, const struct frame *f)
 {
     char opener = '{';
@@ -172,11 +185,9 @@ static void put_members(struct writer *w, const struct frame *f)
 
         if (!is_given(f, m))
             continue;
-        put_character(w, opener);
-        opener = ',';
-        put_string(w, m->name, strnlen(m->name, FRAME_NAME_MAX));
-        put_character(w, ':');
+        put_name(w, opener, m);
         put_value(w, f, m);
+        opener = ',';
     }
 }
 

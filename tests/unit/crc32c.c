@@ -54,12 +54,12 @@ Test(crc32c, goes_on_where_it_was)
 
 Test(crc32c, is_the_same_by_either_way_at_every_length_and_place)
 {
-    uint8_t bytes[300];
+    static uint8_t bytes[4096];
 
     for (size_t i = 0; i < sizeof bytes; i++)
         bytes[i] = (uint8_t)(i * 167 + 13);
     for (size_t begin = 0; begin < 9; begin++) {
-        for (size_t n = 0; begin + n <= sizeof bytes; n++)
+        for (size_t n = 0; begin + n <= sizeof bytes; n += n < 100 ? 1 : 37)
             cr_expect_eq(crc32c(7, bytes + begin, n), crc32c_portable(7, bytes + begin, n));
     }
 }

@@ -308,6 +308,9 @@ Test(frame, keeps_members_within_their_limits)
         {"\"nonce\":\"FFeeddccbbaa99887766554433221100\"", false},
         {"\"nonce\":12345678901234567890123456789012", false},
         {"\"token\":\"0123456789abcdef\"", true},
+        {"\"token\":\"0123456789abcdg0\"", false},
+        {"\"token\":\"0123456789abcdo0\"", false},
+        {"\"token\":\"0123456789abcd\xe1\xb0\"", false},
         {"\"token\":\"0123456789abcde\"", false},
         {"\"token\":\"0123456789abcdex\"", false},
         {"\"crc\":\"0000000\"", false},
@@ -456,6 +459,13 @@ Test(frame, is_malformed_however_it_is_cut)
     for (size_t n = 0; n < sizeof whole - 1; n++)
         cr_expect(!reads_bytes(whole, n), "%zu", n);
     cr_expect(!reads_bytes(whole + 1, sizeof whole - 2));
+}
+
+Test(frame, has_no_NUL_in_a_name)
+{
+    static const char text[] = "\x1e{\"type\0\":\"send\"}\n1";
+
+    cr_expect(!reads_bytes(text, sizeof text - 1));
 }
 
 Test(frame, has_a_header_of_at_most_2048_bytes)
