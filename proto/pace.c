@@ -7,7 +7,8 @@
 void pace_init(struct pace *p, uint32_t max_window)
 {
     uint32_t first = PACE_WINDOW_FIRST < max_window ? PACE_WINDOW_FIRST : max_window;
-    *p = (struct pace){.timeout_ns = PACE_TIMEOUT_FIRST_NS,
+    *p = (struct pace){.measured_ns = PACE_TIMEOUT_FIRST_NS,
+                       .timeout_ns = PACE_TIMEOUT_FIRST_NS,
                        .window = first,
                        .threshold = max_window,
                        .max_window = max_window};
@@ -23,7 +24,7 @@ static uint64_t bounded(uint64_t ns)
 void pace_measure(struct pace *p, uint64_t round_trip_ns)
 {
     if (p->smoothed_ns == 0) {
-        p->smoothed_ns = round_trip_ns;
+        p->smoothed_ns = round_trip_ns > 0 ? round_trip_ns : 1;
         p->variation_ns = round_trip_ns / 2;
     } else {
         uint64_t off = p->smoothed_ns > round_trip_ns ? p->smoothed_ns - round_trip_ns
@@ -31,28 +32,31 @@ void pace_measure(struct pace *p, uint64_t round_trip_ns)
         p->variation_ns = (3 * p->variation_ns + off) / 4;
         p->smoothed_ns = (7 * p->smoothed_ns + round_trip_ns) / 8;
     }
-    if (p->smoothed_ns == 0)
-        p->smoothed_ns = 1;
     uint64_t margin = 4 * p->variation_ns;
-    p->timeout_ns = bounded(p->smoothed_ns + (margin > GRANULARITY_NS ? margin : GRANULARITY_NS));
-    p->doubled_ns = 0;
+    p->measured_ns = bounded(p->smoothed_ns + (margin > GRANULARITY_NS ? margin : GRANULARITY_NS));
 }
 
-void pace_answered(struct pace *p, bool is_limited)
+static void grow(struct pace *p)
 {
-    if (!is_limited || p->window >= p->max_window)
-        return;
-    if (p->window >= p->threshold && ++p->n_grown < p->window)
+    if (p->window >= p->max_window || (p->window >= p->threshold && ++p->n_grown < p->window))
         return;
     p->n_grown = 0;
     p->window++;
 }
 
+void pace_answered(struct pace *p, uint64_t now_ns, bool is_limited)
+{
+    p->known_ns = now_ns;
+    p->timeout_ns = p->measured_ns;
+    if (is_limited)
+        grow(p);
+}
+
 void pace_lost(struct pace *p, uint64_t now_ns, uint64_t sent_ns, bool is_told)
 {
-    if (!is_told && sent_ns >= p->doubled_ns) {
+    if (!is_told && sent_ns >= p->known_ns) {
         p->timeout_ns = bounded(2 * p->timeout_ns);
-        p->doubled_ns = now_ns;
+        p->known_ns = now_ns;
     }
     if (sent_ns < p->shrunk_ns)
         return;

@@ -15,13 +15,14 @@
     UINT64_C(10000000000)     /* RFC 6298 allows any maximum of 60 s or more: \
                                  here a message seldom lives that long */
 #define PACE_WINDOW_FIRST 10u /* RFC 6928 */
-#define PACE_WINDOW_MIN   4u
+#define PACE_WINDOW_MIN   PACE_WINDOW_FIRST
 
 struct pace {
     uint64_t smoothed_ns;  /* SRTT; 0: nothing measured yet */
     uint64_t variation_ns; /* RTTVAR */
-    uint64_t timeout_ns;   /* RTO, doubled while nothing can be measured (Karn) */
-    uint64_t doubled_ns;   /* when that was last done */
+    uint64_t measured_ns;  /* RTO */
+    uint64_t timeout_ns;   /* the same, doubled while nothing is heard */
+    uint64_t known_ns;     /* a timeout of what was sent before this says nothing new about it */
     uint64_t shrunk_ns;    /* when the window last shrank */
     uint32_t window;       /* messages */
     uint32_t threshold;    /* slow start ends here */
@@ -31,16 +32,18 @@ struct pace {
 
 void pace_init(struct pace *p, uint32_t max_window);
 
-/* A round trip of a message that was sent once: of others nobody knows which sending was answered
- * (Karn). */
+/* A round trip, of a message of which it is known which sending was answered (Karn). */
 void pace_measure(struct pace *p, uint64_t round_trip_ns);
 
-/* A message was answered. is_limited: the window was what held others back. */
-void pace_answered(struct pace *p, bool is_limited);
+/* A message was answered, so somebody is there. is_limited: the window was what held others back.
+ */
+void pace_answered(struct pace *p, uint64_t now_ns, bool is_limited);
 
 /*
  * A message that was last sent at sent_ns was not answered in time, or (is_told) was refused for
- * the moment. Shrinks the window once for all that was sent before it last shrank.
+ * the moment. Shrinks the window once for all that was under way. The timeout doubles once for all
+ * that was under way, and only if nothing at all has been heard since: else this one was lost, and
+ * is not late.
  */
 void pace_lost(struct pace *p, uint64_t now_ns, uint64_t sent_ns, bool is_told);
 

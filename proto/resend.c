@@ -14,6 +14,10 @@
 #define ASK_FIRST_NS (PACE_TIMEOUT_FIRST_NS)
 #define ASK_MAX_NS   UINT64_C(5000000000)
 
+/* A message's own timeout doubles up to so many times the one that is measured: where others are
+ * answered, it was lost by chance. */
+#define BACK_OFF_MAX 8u
+
 /* After a refusal for the moment: what is full does not empty in a round trip. */
 #define RETRY_FIRST_NS UINT64_C(20000000)
 #define RETRY_MAX_NS   UINT64_C(2000000000)
@@ -37,7 +41,9 @@ struct slot {
     uint64_t sent_ns;     /* when last */
     uint64_t due_ns;      /* when it goes again, unless it is answered; not for SLOT_WAITING */
     uint64_t interval_ns; /* from its last sending to due_ns, without jitter */
+    uint64_t answered_ns; /* when the first answer came */
     uint32_t n_sent;
+    uint32_t n_answers;
     uint16_t next;   /* of the fates to be told */
     uint8_t state;   /* enum slot_state */
     uint8_t wish;    /* enum resend_wish */
@@ -110,7 +116,7 @@ static struct slot *find(struct resend *r, uint64_t number)
     return is_open && s->number == number ? s : NULL;
 }
 
-/* The numbers that an answer is about, as far as there are messages. */
+/* The numbers that an answer is about, as far as there are messages or were lately. */
 struct range {
     uint64_t begin, end;
 };
@@ -118,7 +124,8 @@ struct range {
 static struct range range_of(const struct resend *r, uint64_t number, uint64_t count)
 {
     uint64_t end = number < UINT64_MAX - count ? number + count : UINT64_MAX;
-    return (struct range){.begin = number > r->oldest ? number : r->oldest,
+    uint64_t known = r->next_number > RESEND_SPAN ? r->next_number - RESEND_SPAN : 1;
+    return (struct range){.begin = number > known ? number : known,
                           .end = end < r->next_number ? end : r->next_number};
 }
 
@@ -245,6 +252,8 @@ static bool is_loss(const struct slot *s)
 
 static uint64_t doubled(uint64_t ns, uint64_t max_ns)
 {
+    if (max_ns > PACE_TIMEOUT_MAX_NS)
+        max_ns = PACE_TIMEOUT_MAX_NS;
     return 2 * ns < max_ns ? 2 * ns : max_ns;
 }
 
@@ -254,7 +263,7 @@ static void lengthen_interval(struct resend *r, struct slot *s)
     if (s->state == SLOT_KEPT)
         s->interval_ns = doubled(s->interval_ns, ASK_MAX_NS);
     else if (s->state == SLOT_FLYING)
-        s->interval_ns = doubled(s->interval_ns, PACE_TIMEOUT_MAX_NS);
+        s->interval_ns = doubled(s->interval_ns, BACK_OFF_MAX * r->pace.timeout_ns);
     else
         s->interval_ns = r->pace.timeout_ns;
 }
@@ -341,14 +350,46 @@ uint64_t resend_deadline(const struct resend *r)
 
 /* ---- Answers ---- */
 
-/* An answer to s has come. */
+/*
+ * An answer to s has come, or to what s was before its fate was told. Of what was sent several
+ * times nobody knows which sending was answered, until as many answers have come: then none was
+ * lost, and the first answered the first. So a path that has become slower than the timeout is
+ * measured, too.
+ *
+ * Where more is wished than that it be stored, the first sending is answered when the consumer is
+ * done, later ones at once: an answer that it is stored, to a message that was sent twice, is to
+ * the second sending. What took its consumer longer than a round trip says nothing about round
+ * trips.
+ */
+static void count_answer(struct resend *r, struct slot *s, uint64_t now_ns, bool is_stored)
+{
+    uint64_t took_ns = now_ns - s->sent_ns, known_ns = r->pace.smoothed_ns;
+    if (++s->n_answers == 1)
+        s->answered_ns = now_ns;
+    if (s->wish == RESEND_WISH_STORED) {
+        if (s->n_answers == s->n_sent)
+            pace_measure(&r->pace, s->answered_ns - s->first_ns);
+    } else if (s->n_answers == 1 && s->n_sent <= 2) {
+        if (is_stored || (s->n_sent == 1 && (known_ns == 0 || took_ns < known_ns)))
+            pace_measure(&r->pace, took_ns);
+    }
+}
+
 static void answered(struct resend *r, struct slot *s, uint64_t now_ns)
 {
-    if (s->state != SLOT_FLYING)
-        return;
-    if (s->n_sent == 1)
-        pace_measure(&r->pace, now_ns - s->sent_ns);
-    pace_answered(&r->pace, 2 * r->n_flying_then >= r->pace.window);
+    if (s->state == SLOT_FLYING)
+        pace_answered(&r->pace, now_ns, 2 * r->n_flying_then >= r->pace.window);
+}
+
+/* The message that an answer is about if it is under way, else NULL. */
+static struct slot *find_for_answer(struct resend *r, uint64_t number, uint64_t now_ns,
+                                    bool is_stored)
+{
+    struct slot *s = &r->slots[index_of(number)];
+    if (s->number == number && s->n_sent > 0)
+        count_answer(r, s, now_ns, is_stored);
+    s = find(r, number);
+    return s != NULL && s->state != SLOT_WAITING ? s : NULL;
 }
 
 static void keep(struct resend *r, struct slot *s, uint64_t now_ns)
@@ -378,8 +419,8 @@ void resend_ack(struct resend *r, uint64_t now_ns, uint64_t number, uint64_t cou
 {
     struct range range = range_of(r, number, count);
     for (number = range.begin; number < range.end; number++) {
-        struct slot *s = find(r, number);
-        if (s != NULL && s->state != SLOT_WAITING)
+        struct slot *s = find_for_answer(r, number, now_ns, which == RESEND_WISH_STORED);
+        if (s != NULL)
             ack_one(r, s, now_ns, which);
     }
 }
@@ -436,16 +477,16 @@ void resend_nack(struct resend *r, uint64_t now_ns, uint64_t number, uint64_t co
 {
     struct range range = range_of(r, number, count);
     for (number = range.begin; number < range.end; number++) {
-        struct slot *s = find(r, number);
-        if (s != NULL && s->state != SLOT_WAITING)
+        struct slot *s = find_for_answer(r, number, now_ns, false);
+        if (s != NULL)
             nack_one(r, s, now_ns, refusal);
     }
 }
 
 bool resend_reply(struct resend *r, uint64_t now_ns, uint64_t number)
 {
-    struct slot *s = find(r, number);
-    if (s == NULL || s->state == SLOT_WAITING || s->wish != RESEND_WISH_REPLY)
+    struct slot *s = find_for_answer(r, number, now_ns, false);
+    if (s == NULL || s->wish != RESEND_WISH_REPLY)
         return false;
     answered(r, s, now_ns);
     decide(r, s, RESEND_REPLIED);

@@ -427,6 +427,32 @@ Test(resend, only_what_was_sent_once_is_measured)
     resend_free(r);
 }
 
+Test(resend, as_many_answers_as_sendings_tell_that_the_path_is_slow)
+{
+    struct resend *r = sender(4);
+    struct resend_figures f;
+
+    put(r, RESEND_WISH_STORED, RESEND_NEVER);
+    send_all(r, S);
+    resend_ack(r, S + MS, 1, 1, RESEND_WISH_STORED);
+    expect_fate(r, 1, RESEND_STORED);
+    put(r, RESEND_WISH_STORED, RESEND_NEVER);
+    unsigned n = 0;
+    for (uint64_t now = 2 * S; now < 2 * S + 100 * MS; now = resend_deadline(r))
+        n += send_all(r, now);
+    cr_assert_gt(n, 2);
+    for (unsigned i = 0; i < n; i++) {
+        resend_figures(r, &f);
+        cr_expect_eq(f.smoothed_rtt_ns, MS);
+        resend_ack(r, 2 * S + (100 + i) * MS, 2, 1, RESEND_WISH_STORED);
+    }
+    expect_fate(r, 2, RESEND_STORED);
+    expect_nothing_told(r);
+    resend_figures(r, &f);
+    cr_expect_eq(f.smoothed_rtt_ns, (7 * MS + 100 * MS) / 8);
+    resend_free(r);
+}
+
 Test(resend, a_late_deadline_never_delays_an_early_one)
 {
     struct resend *r = sender(8);
