@@ -258,7 +258,7 @@ int registry_insert(struct registry *r, struct settings *settings, struct princi
     e->generation = r->highest_generation + 1;
     e->state = ENTRY_PENDING;
     e->since_wall_ns = now_wall_ns;
-    e->lease_deadline_ms = e->retry_ms = e->timer.at_ms = NEVER_MS;
+    e->lease_deadline_ms = e->retry_ms = e->timer.at = NEVER_MS;
     list_append(&r->order, &e->in_order);
     table_add(&r->names, &e->by_name, hash_name(r, e->settings.name));
     occupy(r, e);
@@ -385,7 +385,7 @@ int64_t registry_next_deadline(const struct registry *r)
 {
     const struct timer *first = timers_first(&r->timers);
 
-    return first ? first->at_ms : NEVER_MS;
+    return first ? first->at : NEVER_MS;
 }
 
 enum due registry_due(struct registry *r, int64_t now_ms, struct entry **out)
@@ -394,7 +394,7 @@ enum due registry_due(struct registry *r, int64_t now_ms, struct entry **out)
     struct entry *e;
 
     *out = NULL;
-    if (!first || first->at_ms > now_ms || first->at_ms == NEVER_MS)
+    if (!first || first->at > now_ms || first->at == NEVER_MS)
         return DUE_NOTHING;
     *out = e = list_member(first, struct entry, timer);
     if (e->lease_deadline_ms > now_ms) {

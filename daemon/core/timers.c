@@ -38,14 +38,14 @@ static void sift(struct timers *t, struct timer *timer)
 {
     size_t place = timer->place;
 
-    while (place > 0 && timer->at_ms < t->heap[(place - 1) / 2]->at_ms) {
+    while (place > 0 && timer->at < t->heap[(place - 1) / 2]->at) {
         put(t, place, t->heap[(place - 1) / 2]);
         place = (place - 1) / 2;
     }
     for (size_t child; (child = 2 * place + 1) < t->n; place = child) {
-        if (child + 1 < t->n && t->heap[child + 1]->at_ms < t->heap[child]->at_ms)
+        if (child + 1 < t->n && t->heap[child + 1]->at < t->heap[child]->at)
             child++;
-        if (timer->at_ms <= t->heap[child]->at_ms)
+        if (timer->at <= t->heap[child]->at)
             break;
         put(t, place, t->heap[child]);
     }
@@ -68,9 +68,9 @@ void timers_remove(struct timers *t, struct timer *timer)
     sift(t, last);
 }
 
-void timers_set(struct timers *t, struct timer *timer, int64_t at_ms)
+void timers_set(struct timers *t, struct timer *timer, int64_t at)
 {
-    timer->at_ms = at_ms;
+    timer->at = at;
     sift(t, timer);
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Moments in order: a binary heap whose places lie in its members. */
+/* Moments in order, of any one clock: a binary heap whose places lie in its members. */
 #ifndef MSGD_DAEMON_CORE_TIMERS_H
 #define MSGD_DAEMON_CORE_TIMERS_H
 
@@ -8,11 +8,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* No moment at all: later than any now_ms. */
+/* No moment at all: later than any. */
 #define NEVER_MS INT64_MAX
 
 struct timer {
-    int64_t at_ms;
+    int64_t at;
     size_t place;
 };
 
@@ -28,10 +28,10 @@ int timers_reserve(struct timers *t) MUST_USE;
 /* Frees no member. */
 void timers_deinit(struct timers *t);
 
-/* After timers_reserve. timer->at_ms is set. */
+/* After timers_reserve. timer->at is set. */
 void timers_add(struct timers *t, struct timer *timer);
 void timers_remove(struct timers *t, struct timer *timer);
-void timers_set(struct timers *t, struct timer *timer, int64_t at_ms);
+void timers_set(struct timers *t, struct timer *timer, int64_t at);
 /* The earliest; NULL when there is none. */
 struct timer *timers_first(const struct timers *t);
 
