@@ -22,7 +22,7 @@
 
 struct config_limits {
     struct quota_limits quota;
-    uint64_t sessions_per_uid;
+    uint64_t accept_timeout_s;
     uint64_t quarantine_bytes;
     uint64_t frame_bytes;
     uint64_t frame_timeout_s;

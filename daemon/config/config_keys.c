@@ -92,7 +92,12 @@ static int read_connections_per_uid(struct reader *r, json_t *value, const struc
 
 static int read_sessions_per_uid(struct reader *r, json_t *value, const struct place *place)
 {
-    return read_count(r, value, place, 0, MAX_COUNT, &r->config->limits.sessions_per_uid);
+    return read_count(r, value, place, 0, MAX_COUNT, &r->config->limits.quota.sessions_per_uid);
+}
+
+static int read_accept_timeout_s(struct reader *r, json_t *value, const struct place *place)
+{
+    return read_count(r, value, place, 1, 3600, &r->config->limits.accept_timeout_s);
 }
 
 static int read_quarantine_bytes(struct reader *r, json_t *value, const struct place *place)
@@ -124,6 +129,7 @@ static const struct key limit_keys[] = {
     {"mailbox_bytes_per_uid", read_mailbox_bytes_per_uid},
     {"connections_per_uid", read_connections_per_uid},
     {"sessions_per_uid", read_sessions_per_uid},
+    {"accept_timeout_s", read_accept_timeout_s},
     {"quarantine_bytes", read_quarantine_bytes},
     {"frame_bytes", read_frame_bytes},
     {"frame_timeout_s", read_frame_timeout_s},

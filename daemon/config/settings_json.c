@@ -313,8 +313,22 @@ static int parse_sessions(struct parse *p, json_t *value)
     unsigned choice;
 
     if (parse_choice(p, value, choices, &choice) != 0)
-        return refuse(p, "\"off\"");
-    return choice > 0 ? refuse_unimplemented(p) : 0;
+        return SETTINGS_REFUSED;
+    p->out->sessions = (enum session_rule)choice;
+    p->given |= FIELD_BIT(SESSIONS);
+    return 0;
+}
+
+static int parse_session_ports(struct parse *p, json_t *value)
+{
+    static const char *const choices[] = {"own", "single", NULL};
+    unsigned choice;
+
+    if (parse_choice(p, value, choices, &choice) != 0)
+        return SETTINGS_REFUSED;
+    p->out->session_ports = (enum session_ports)choice;
+    p->given |= FIELD_BIT(SESSION_PORTS);
+    return 0;
 }
 
 static int parse_texts(struct parse *p, json_t *value, char ***texts, size_t *n_texts)
@@ -381,6 +395,7 @@ static const struct field {
     {"shards", IN_BOTH, parse_shards},
     {"receive_buffer_bytes", IN_BOTH, parse_receive_buffer_bytes},
     {"sessions", IN_BOTH, parse_sessions},
+    {"session_ports", IN_BOTH, parse_session_ports},
     {"users", IN_CONFIG, parse_users},
     {"groups", IN_CONFIG, parse_groups},
 };
@@ -424,6 +439,10 @@ static int check_whole(struct parse *p)
         name_parameter(p, "name");
         p->error->is_missing = true;
         return refuse(p, "an endpoint with a name");
+    }
+    if (!settings_session_fits(p->out->sessions, p->out->format)) {
+        name_parameter(p, "sessions");
+        return refuse(p, "\"off\", since format \"raw\" has no sessions");
     }
     if (!(p->given & FIELD_BIT(MAILBOX_BYTES)) && p->out->mailbox_bytes > p->max_mailbox_bytes)
         p->out->mailbox_bytes = p->max_mailbox_bytes;

@@ -79,18 +79,28 @@ struct json_writer *call_begin_error(struct call *call, const char *name)
     return &call->writer;
 }
 
+/* item: its descriptors, which are taken where it gives them. */
+static void send_item(struct call *call, struct outgoing_item *item)
+{
+    bool is_sent = call->connection && !call->in.oneway;
+
+    item->text = &call->writer;
+    item->call = call;
+    if (is_sent) {
+        varlink_end(&call->writer);
+        is_sent = call->writer.error == 0;
+        if (!is_sent)
+            connection_fail(call->connection, "no memory for an answer");
+    }
+    if (is_sent)
+        connection_send(call->connection, item);
+    else
+        outgoing_drop(item);
+}
+
 static void send_frame(struct call *call, const int *descriptors, size_t n)
 {
-    struct outgoing_item item = {
-        .text = &call->writer, .descriptors = descriptors, .n_descriptors = n, .call = call};
-
-    if (!call->connection || call->in.oneway)
-        return;
-    varlink_end(&call->writer);
-    if (call->writer.error == 0)
-        connection_send(call->connection, &item);
-    else
-        connection_fail(call->connection, "no memory for an answer");
+    send_item(call, &(struct outgoing_item){.descriptors = descriptors, .n_descriptors = n});
 }
 
 void call_send(struct call *call)
@@ -107,6 +117,13 @@ void call_finish(struct call *call)
 void call_finish_with_descriptors(struct call *call, const int *descriptors, size_t n)
 {
     send_frame(call, descriptors, n);
+    call_end(call);
+}
+
+void call_finish_with_gift(struct call *call, int descriptor)
+{
+    send_item(call, &(struct outgoing_item){
+                        .descriptors = &descriptor, .n_descriptors = 1, .gives_descriptors = true});
     call_end(call);
 }
 

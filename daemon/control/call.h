@@ -50,6 +50,9 @@ void call_finish(struct call *call);
  * open until the connection closes. */
 void call_finish_with_descriptors(struct call *call, const int *descriptors, size_t n);
 
+/* The same with one descriptor, which is taken. */
+void call_finish_with_gift(struct call *call, int descriptor);
+
 /* One of many replies: the call goes on after call_send. */
 struct json_writer *call_begin_continued(struct call *call);
 void call_send(struct call *call);

@@ -98,6 +98,28 @@ static void on_endpoint_failed(void *context, struct endpoint *endpoint, int err
         desk_failed(desk, error);
 }
 
+static void on_session_asked(void *context, struct endpoint *endpoint,
+                             const struct session_ask *ask)
+{
+    const struct control *control = context;
+    struct desk *desk = endpoint_context(endpoint);
+
+    if (!control->is_closing && desk->entry && desk->entry->endpoint == endpoint)
+        visit_asked(desk, ask);
+}
+
+static void on_session_ended(void *context, struct carrier *carrier, const char *reason)
+{
+    (void)context;
+    visit_ended(carrier_context(carrier), reason);
+}
+
+static void on_session_gone(void *context, struct carrier *carrier)
+{
+    (void)context;
+    visit_gone(carrier_context(carrier));
+}
+
 /* ---- Before the loop sleeps ---- */
 
 static void run_ready(struct control *control)
@@ -134,13 +156,16 @@ static void settle(uv_prepare_t *prepare)
 
 static int start_workers(struct control *control)
 {
-    const struct worker_options options = {
+    struct worker_options options = {
         .control_loop = control->loop,
         .events = {.context = control,
                    .link_broken = on_link_broken,
                    .rejected = on_rejected,
                    .tapped = on_tapped,
-                   .endpoint_failed = on_endpoint_failed},
+                   .endpoint_failed = on_endpoint_failed,
+                   .session_asked = on_session_asked,
+                   .session_ended = on_session_ended,
+                   .session_gone = on_session_gone},
         .max_descriptor = control->options.max_descriptor,
         .replies_per_source = control->config.limits.replies_per_source,
         .link_arena_bytes = LINK_ARENA_BYTES,
@@ -149,6 +174,8 @@ static int start_workers(struct control *control)
     control->workers = calloc(control->config.workers, sizeof(struct worker *));
     if (!control->workers)
         return -ENOMEM;
+    if (cookie_secret_init(&options.cookie_secret) < 0)
+        return -EIO;
     while (control->n_workers < control->config.workers) {
         int r = worker_start(&control->workers[control->n_workers], &options);
 
@@ -246,6 +273,8 @@ int control_open(struct control **out, const struct control_options *options)
     if (control)
         r = make_logic(control);
     if (r == 0)
+        r = visits_open(control);
+    if (r == 0)
         r = start_workers(control);
     if (r < 0)
         close(options->listener);
@@ -291,6 +320,7 @@ static void control_free(struct control *control)
     for (uint32_t i = 0; i < control->n_workers; i++)
         control->workers[i] = worker_stop(control->workers[i]);
     free_desks(control);
+    visits_deinit(control);
     free(control->workers);
     control->registry = registry_free(control->registry);
     control->quota = quota_free(control->quota);
@@ -315,16 +345,26 @@ static void on_settle_closed(uv_handle_t *handle)
     on_handle_gone(handle->data);
 }
 
+static void end_sessions(struct control *control)
+{
+    list_for_each(at, next, &control->desks)
+    {
+        visits_end(list_member(at, struct desk, by_change), "stopped");
+    }
+}
+
 void control_close(struct control *control, void (*done)(void *context), void *context)
 {
     control->is_closing = true;
     control->closed = done;
     control->closed_context = context;
     listener_close(&control->listener);
+    end_sessions(control);
     list_for_each(at, next, &control->connections)
         connection_fail(list_member(at, struct connection, link), "hung up: msgd stops");
     run_ready(control);
     deadlines_close(control);
+    visits_close(control);
     if (control->settle.data)
         uv_close((uv_handle_t *)&control->settle, on_settle_closed);
     control_check_closed(control);

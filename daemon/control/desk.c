@@ -4,12 +4,14 @@
 
 #include "daemon/control/call.h"
 #include "daemon/control/deadlines.h"
+#include "daemon/control/greeter.h"
 #include "daemon/control/holders.h"
 #include "daemon/control/listing.h"
 #include "daemon/control/registration.h"
 #include "daemon/control/state.h"
 #include "daemon/control/survey.h"
 #include "daemon/control/tap.h"
+#include "daemon/control/visit.h"
 #include "daemon/control/watchers.h"
 
 #include <errno.h>
@@ -34,6 +36,9 @@ int desk_new(struct desk **out, struct control *control, struct entry *entry, ui
     desk->lane = control->next_worker++ % control->n_workers;
     list_init(&desk->holders);
     list_init(&desk->taps);
+    list_init(&desk->greeters);
+    list_init(&desk->listens);
+    list_init(&desk->visits);
     entry->control = desk;
     desk_changed(desk);
     return 0;
@@ -141,8 +146,10 @@ int desk_open(struct desk *desk, const struct address *where, struct open_failur
 
 int desk_leave(struct desk *desk, const struct connection *but)
 {
-    int r = desk_close(desk, DROP_RELEASED, NULL);
+    int r;
 
+    visits_end(desk, "moved");
+    r = desk_close(desk, DROP_RELEASED, NULL);
     if (r < 0)
         return r;
     holders_end_attached(desk, but, "has moved to another address");
@@ -244,6 +251,7 @@ int desk_close(struct desk *desk, enum drop_reason reason, struct leaving **out)
     list_init(&leaving->releases);
     leaving->desk = desk;
     leaving->address = desk->entry->address;
+    visits_end(desk, drop_reason_key(reason));
     worker_remove(desk_worker(desk), desk_endpoint(desk), reason, on_removed, leaving);
     list_append(&desk->control->leaving, &leaving->link);
     desk->n_leaving++;
@@ -274,6 +282,7 @@ int desk_remove(struct desk *desk, enum drop_reason reason, struct call *call)
         return -ENOMEM;
     holders_end(desk, call ? call->connection : NULL, &ending);
     taps_end(desk, &ending);
+    listens_end(desk, &ending);
     while (!list_is_empty(&desk->holders))
         holder_leave(list_member(desk->holders.next, struct holder, of_desk));
     registrations_rehome(control, entry);

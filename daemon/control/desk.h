@@ -31,7 +31,10 @@ struct desk {
     uint64_t changed; /* control->change of its last change */
     struct list holders;
     struct list taps;
-    uint32_t n_leaving; /* endpoints that the worker has not closed yet */
+    struct list greeters; /* who hears of its sessions */
+    struct list listens;  /* those of them that are Listen calls */
+    struct list visits;   /* its sessions */
+    uint32_t n_leaving;   /* endpoints that the worker has not closed yet */
 };
 
 /* What desk_reconfigure is to do. */

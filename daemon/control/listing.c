@@ -62,8 +62,8 @@ static void put_settings(struct json_writer *w, const struct listing *l)
     json_put_int(w, "shards", 1);
     json_put_uint(w, "receive_buffer_bytes", s->receive_buffer_bytes);
     json_put_uint(w, "receive_buffer_granted", l->receive_buffer_granted);
-    json_begin_array(w, "sessions");
-    json_end_array(w);
+    json_put_string(w, "sessions_mode", session_rule_key(s->sessions));
+    json_put_string(w, "session_ports", session_ports_key(s->session_ports));
     put_strings(w, "users", s->users, s->n_users);
     put_strings(w, "groups", s->groups, s->n_groups);
 }
@@ -129,6 +129,37 @@ static void put_consumers(struct json_writer *w, const struct listing *l)
     json_put_uint(w, "waiting", l->entry->n_waiters);
 }
 
+static void put_session(struct json_writer *w, const struct listing_session *s)
+{
+    char peer[ADDRESS_TEXT_MAX];
+
+    json_begin_object(w, NULL);
+    json_put_string(w, "id", s->id);
+    json_put_string(w, "peer", address_print(&s->peer, peer));
+    json_put_string(w, "identity", s->identity);
+    if (s->port)
+        json_put_uint(w, "port", s->port);
+    else
+        json_put_null(w, "port");
+    json_put_uint(w, "age_s", s->age_s);
+    json_put_uint(w, "in_flight", s->bytes_in_flight);
+    json_put_uint(w, "retransmitted", s->retransmitted);
+    json_put_string(w, "state", s->state);
+    json_end_object(w);
+}
+
+static void put_sessions(struct json_writer *w, const struct listing *l)
+{
+    if (!l->is_for_owner) {
+        json_put_null(w, "sessions");
+        return;
+    }
+    json_begin_array(w, "sessions");
+    for (size_t i = 0; i < l->n_sessions; i++)
+        put_session(w, &l->sessions[i]);
+    json_end_array(w);
+}
+
 static void put_sources(struct json_writer *w, const struct snapshot *s)
 {
     char address[ADDRESS_TEXT_MAX];
@@ -179,6 +210,7 @@ void listing_write(struct json_writer *w, const struct listing *l)
     json_put_uint(w, "used", l->snapshot ? l->snapshot->mailbox_used : 0);
     json_end_object(w);
     put_consumers(w, l);
+    put_sessions(w, l);
     listing_write_ledger(w, l->snapshot ? &l->snapshot->ledger : &none);
     if (l->is_for_owner)
         put_sources(w, l->snapshot);

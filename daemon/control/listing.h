@@ -22,6 +22,18 @@ struct listing_consumer {
     uint64_t missed;
 };
 
+/* A session, as it is shown. */
+struct listing_session {
+    const char *id;
+    struct address peer;
+    const char *identity; /* a JSON text; NULL: none */
+    uint16_t port;        /* 0: none of its own */
+    uint64_t age_s;
+    uint64_t bytes_in_flight;
+    uint64_t retransmitted;
+    const char *state; /* "offered", "open", "ending" */
+};
+
 struct listing {
     const struct entry *entry;
     const struct snapshot *snapshot; /* NULL: it is not bound */
@@ -32,6 +44,8 @@ struct listing {
     int64_t now_ms;    /* CLOCK_BOOTTIME */
     const struct listing_consumer *consumers;
     size_t n_consumers;
+    const struct listing_session *sessions; /* for the owner only */
+    size_t n_sessions;
 };
 
 /* One element of `endpoints`. */

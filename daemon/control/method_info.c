@@ -48,7 +48,8 @@ static void put_limits(struct json_writer *w, const struct config_limits *limits
     json_put_uint(w, "endpoints_per_uid", limits->quota.endpoints_per_uid);
     json_put_uint(w, "mailbox_bytes_per_uid", limits->quota.mailbox_bytes_per_uid);
     json_put_uint(w, "connections_per_uid", limits->quota.connections_per_uid);
-    json_put_uint(w, "sessions_per_uid", limits->sessions_per_uid);
+    json_put_uint(w, "sessions_per_uid", limits->quota.sessions_per_uid);
+    json_put_uint(w, "accept_timeout_s", limits->accept_timeout_s);
     json_put_uint(w, "quarantine_bytes", limits->quarantine_bytes);
     json_put_uint(w, "frame_bytes", limits->frame_bytes);
     json_put_uint(w, "frame_timeout_s", limits->frame_timeout_s);
@@ -85,6 +86,7 @@ void method_get_info(struct call *call)
     json_put_uint(w, "workers", control->n_workers);
     json_put_uint(w, "endpoints", registry_count(control->registry));
     json_put_uint(w, "connections", control->n_connections);
+    json_put_uint(w, "sessions", control->visits.by_id.count);
     put_range(w, "port_range", config->port_range);
     put_range(w, "session_port_range", config->session_port_range);
     put_limits(w, &config->limits);
@@ -129,6 +131,7 @@ static void write_text(const struct gathering *g, const struct control *control,
         .workers = workers,
         .n_workers = workers ? control->n_workers : 0,
         .connections = control->n_connections,
+        .sessions = control->visits.by_id.count,
         .quarantine_entries = quarantine_count(control->quarantine),
         .quarantine_bytes = quarantine_bytes(control->quarantine),
         .quarantine_discarded = quarantine_discarded_all(control->quarantine),

@@ -10,6 +10,7 @@
 #include "daemon/control/receive.h"
 #include "daemon/control/state.h"
 #include "daemon/control/survey.h"
+#include "daemon/control/visit.h"
 #include "daemon/control/watchers.h"
 
 #include <errno.h>
@@ -28,6 +29,8 @@ struct watch {
     struct name_list removed; /* not told yet */
     uint64_t seen;            /* control->change up to which it has been told */
     bool is_surveying;
+    struct listing_session *sessions; /* room for n_sessions of one endpoint */
+    size_t n_sessions;
     pid_t exe_pid; /* the last one that was looked up */
     char exe[PATH_MAX];
 };
@@ -39,6 +42,7 @@ static void watch_free(struct watch *watch)
     list_remove(&watch->link);
     name_list_deinit(&watch->filter);
     name_list_deinit(&watch->removed);
+    free(watch->sessions);
     free(watch);
 }
 
@@ -116,6 +120,46 @@ static size_t describe_consumers(const struct desk *desk, const struct snapshot 
     return n;
 }
 
+static void describe_session(const struct visit *visit, struct listing_session *out)
+{
+    static const char *const states[] = {"offered", "open", "ending"};
+    struct carrier_info info = {0};
+
+    if (visit->carrier)
+        carrier_info(visit->carrier, &info);
+    *out = (struct listing_session){
+        .id = visit->id,
+        .peer = visit->claim.client,
+        .identity = visit->identity,
+        .port = visit->port,
+        .age_s = (uv_now(visit->control->loop) - visit->since_ms) / 1000,
+        .bytes_in_flight = info.bytes_in_flight,
+        .retransmitted = info.retransmitted,
+        .state = states[visit->state],
+    };
+}
+
+/* How many there are room for; all of them, unless there is no memory. */
+static size_t describe_sessions(struct watch *watch, const struct desk *desk)
+{
+    size_t n = 0;
+
+    list_for_each(at, next, &desk->visits)
+    {
+        if (n == watch->n_sessions) {
+            size_t n_more = n ? 2 * n : 16;
+            void *more = reallocarray(watch->sessions, n_more, sizeof(*watch->sessions));
+
+            if (!more)
+                break;
+            watch->sessions = more;
+            watch->n_sessions = n_more;
+        }
+        describe_session(list_member(at, struct visit, of_desk), &watch->sessions[n++]);
+    }
+    return n;
+}
+
 static bool on_row(void *context, const struct desk *desk, const struct snapshot *s)
 {
     struct watch *watch = context;
@@ -131,6 +175,9 @@ static bool on_row(void *context, const struct desk *desk, const struct snapshot
     if (listing.is_for_owner)
         listing.exe = executable(watch, entry->owner.pid);
     listing.now_ms = control_now_ms();
+    if (listing.is_for_owner)
+        listing.n_sessions = describe_sessions(watch, desk);
+    listing.sessions = watch->sessions;
     if (entry->endpoint)
         listing.receive_buffer_granted = endpoint_receive_buffer_granted(entry->endpoint);
     listing_write(&watch->call->writer, &listing);

@@ -3,6 +3,8 @@
 #include "daemon/control/metrics.h"
 
 #include <inttypes.h>
+#include <stddef.h>
+#include <string.h>
 
 /* The labels of an endpoint. Names and addresses hold nothing that needs escaping but a scope
  * might. */
@@ -137,6 +139,55 @@ static void put_sum(FILE *out, const char *name, const char *type, const char *h
     put_value(out, name, value);
 }
 
+/* ---- Of sessions ---- */
+
+static const struct {
+    const char *name;
+    const char *help;
+    size_t at;
+} session_metrics[] = {
+#define ROW(field, help)                                            \
+    {                                                               \
+#field "_total", help, offsetof(struct session_info, field) \
+    }
+    ROW(connects, "Connects that came, with and without a cookie."),
+    ROW(challenges, "Challenges that were sent."),
+    ROW(cookies_refused, "Connects with a cookie that was wrong or old."),
+    ROW(connects_repeated, "Connects that were known already."),
+    ROW(connects_lost, "Connects that could not be decided at once, for the client to repeat."),
+    ROW(sessions_opened, "Sessions that were opened."),
+    ROW(sessions_finished, "Sessions that both sides finished."),
+    ROW(sessions_failed, "Sessions that were aborted, by either side or by time."),
+    ROW(sessions_refused, "Clients with a good cookie that were refused."),
+    ROW(sessions_unknown, "Datagrams of sessions that are not there."),
+    ROW(sessions_misplaced, "Datagrams of sessions that came to another socket than theirs."),
+    ROW(answers_held, "Answers of session sockets that would have been too long or too many."),
+#undef ROW
+#define ROW(field, help)                                                       \
+    {                                                                          \
+        "session_" #field "_total", help, offsetof(struct session_info, field) \
+    }
+    ROW(datagrams_received, "Datagrams read from the sockets of sessions."),
+    ROW(datagrams_sent, "Datagrams that sessions sent."),
+    ROW(datagrams_resent, "Of those, the ones sent again."),
+#undef ROW
+};
+
+static void put_sessions(FILE *out, const struct metrics *m)
+{
+    for (size_t i = 0; i < sizeof(session_metrics) / sizeof(session_metrics[0]); i++) {
+        uint64_t sum = 0;
+
+        for (size_t k = 0; k < m->n_workers; k++) {
+            uint64_t value;
+            memcpy(&value, (const char *)&m->workers[k].sessions + session_metrics[i].at,
+                   sizeof(value));
+            sum += value;
+        }
+        put_sum(out, session_metrics[i].name, "counter", session_metrics[i].help, sum);
+    }
+}
+
 static void put_workers(FILE *out, const struct metrics *m)
 {
     struct worker_info sum = {0};
@@ -174,7 +225,9 @@ void metrics_write(FILE *out, const struct metrics *m)
     put_sum(out, "quarantine_bytes", "gauge", "Bytes in quarantine.", m->quarantine_bytes);
     put_sum(out, "quarantine_discarded_total", "counter",
             "Datagrams that left quarantine for newer ones.", m->quarantine_discarded);
+    put_sum(out, "sessions", "gauge", "Sessions that are offered, open or ending.", m->sessions);
     put_workers(out, m);
+    put_sessions(out, m);
     for (size_t i = 0; i < sizeof(row_metrics) / sizeof(row_metrics[0]); i++)
         put_row_metric(out, &row_metrics[i], m);
     put_dropped(out, m);

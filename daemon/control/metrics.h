@@ -30,6 +30,7 @@ struct metrics {
     const struct worker_info *workers;
     size_t n_workers;
     uint32_t connections;
+    uint64_t sessions; /* open at present */
     uint64_t quarantine_entries;
     uint64_t quarantine_bytes;
     uint64_t quarantine_discarded;

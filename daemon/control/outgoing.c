@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 /* Small replies gather in one chunk, so that many of them cost one write. */
 #define GATHER_BYTES (256u * 1024u)
@@ -16,14 +17,30 @@ struct outgoing_chunk {
     size_t sent;
     int descriptors[OUTGOING_MAX_DESCRIPTORS];
     size_t n_descriptors; /* 0 once they are sent */
+    bool owns_descriptors;
     struct mark *marks;
     size_t n_marks;
     size_t next_mark;
     struct call *call;
 };
 
+static void close_all(const int *descriptors, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        close(descriptors[i]);
+}
+
+/* They are sent, or will never be. */
+static void let_go_of_descriptors(struct outgoing_chunk *chunk)
+{
+    if (chunk->owns_descriptors)
+        close_all(chunk->descriptors, chunk->n_descriptors);
+    chunk->n_descriptors = 0;
+}
+
 static struct outgoing_chunk *chunk_free(struct outgoing_chunk *chunk)
 {
+    let_go_of_descriptors(chunk);
     json_writer_deinit(&chunk->text);
     free(chunk->marks);
     free(chunk);
@@ -73,6 +90,8 @@ static int add_new(struct outgoing *o, struct outgoing_item *item)
     for (size_t i = 0; i < item->n_descriptors; i++)
         chunk->descriptors[i] = item->descriptors[i];
     chunk->n_descriptors = item->n_descriptors;
+    chunk->owns_descriptors = item->gives_descriptors;
+    item->gives_descriptors = false;
     chunk->marks = item->marks;
     chunk->n_marks = item->n_marks;
     chunk->call = item->call;
@@ -85,6 +104,13 @@ static int add_new(struct outgoing *o, struct outgoing_item *item)
     return 0;
 }
 
+void outgoing_drop(struct outgoing_item *item)
+{
+    if (item->gives_descriptors)
+        close_all(item->descriptors, item->n_descriptors);
+    item->gives_descriptors = false;
+}
+
 int outgoing_add(struct outgoing *o, struct outgoing_item *item)
 {
     size_t n_bytes = item->text->length;
@@ -92,6 +118,7 @@ int outgoing_add(struct outgoing *o, struct outgoing_item *item)
 
     if (r == 0)
         o->n_bytes += n_bytes;
+    outgoing_drop(item);
     json_writer_deinit(item->text);
     free(item->marks);
     item->marks = NULL;
@@ -164,7 +191,7 @@ int outgoing_flush(struct outgoing *o, int fd, void (*passed)(struct call *call,
 
         if (n < 0)
             return errno == EAGAIN ? 1 : -errno;
-        chunk->n_descriptors = 0;
+        let_go_of_descriptors(chunk);
         chunk->sent += (size_t)n;
         o->n_bytes -= (size_t)n;
         *n_written += (size_t)n;

@@ -35,12 +35,15 @@ void outgoing_deinit(struct outgoing *o);
 struct outgoing_item {
     struct json_writer *text; /* taken: left empty */
     const int *descriptors;   /* sent with the first byte; must stay open until then */
+    bool gives_descriptors;   /* taken: closed once they are sent */
     size_t n_descriptors;
     struct mark *marks; /* n_marks of them, growing; taken (free) */
     size_t n_marks;
     struct call *call; /* whom the marks are for */
 };
 
+/* It is not to be sent: what it gives is let go of. Its text stays. */
+void outgoing_drop(struct outgoing_item *item);
 /* 0 or -ENOMEM; the item is taken in both cases. */
 int outgoing_add(struct outgoing *o, struct outgoing_item *item) MUST_USE;
 

@@ -5,6 +5,7 @@
 #include "daemon/control/batch_memory.h"
 #include "daemon/control/connection.h"
 #include "daemon/control/desk.h"
+#include "daemon/control/greeter.h"
 #include "daemon/control/holders.h"
 #include "daemon/control/methods.h"
 #include "daemon/control/registration.h"
@@ -24,6 +25,7 @@ struct receive {
     struct call *call;     /* NULL: has ended */
     struct holder *holder; /* NULL: has left */
     struct receiver *receiver;
+    struct greeter greeter; /* its sessions */
     struct batch batch;
     bool is_fetching; /* batch is the worker's */
     bool is_manual;
@@ -55,6 +57,7 @@ static void close_receiver(struct receive *receive)
 
 void receive_lose_holder(struct receive *receive)
 {
+    greeter_leave(&receive->greeter);
     close_receiver(receive);
     receive->holder->receive = NULL;
     receive->holder = NULL;
@@ -67,6 +70,7 @@ static struct call *let_go_of_call(struct receive *receive)
     struct call *call = receive->call;
     struct holder *holder = receive->holder;
 
+    greeter_leave(&receive->greeter);
     receive->call = NULL;
     call->state = NULL;
     call->cancel = NULL;
@@ -206,7 +210,10 @@ static void pump(struct receive *receive)
 
 static void on_drained(struct call *call)
 {
-    pump(call->state);
+    struct receive *receive = call->state;
+
+    pump(receive);
+    greeter_drained(&receive->greeter);
 }
 
 /* n: how many messages have been written since the call began. */
@@ -318,6 +325,7 @@ static void begin_stream(struct receive *receive, struct call *call, struct hold
     call->drained = on_drained;
     call->written = on_written;
     call->is_stream = call->is_unbounded = true;
+    greeter_join(&receive->greeter, holder->desk, call, true);
     desk_changed(holder->desk);
     receive_connect(receive);
 }

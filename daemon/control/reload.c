@@ -41,6 +41,7 @@ static void swap(struct control *control, struct config *fresh)
     quota_set_limits(control->quota, &control->config.limits.quota);
     quarantine_set_limit(control->quarantine, control->config.limits.quarantine_bytes);
     registry_set_ports(control->registry, control->config.port_range);
+    visits_set_ports(control);
     user_names_reset(&control->users);
 }
 

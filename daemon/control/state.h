@@ -8,6 +8,7 @@
 #include "daemon/control/control.h"
 #include "daemon/control/listener.h"
 #include "daemon/control/users.h"
+#include "daemon/control/visit.h"
 #include "daemon/core/policy.h"
 #include "daemon/core/quarantine.h"
 #include "daemon/core/quota.h"
@@ -30,6 +31,7 @@ struct control {
     uint32_t next_worker; /* takes the next endpoint */
     struct listener listener;
     struct user_names users;
+    struct visits visits;
     int64_t since_wall_ns;
 
     struct list connections;

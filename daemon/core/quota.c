@@ -8,7 +8,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-/* One uid. It lives while it has an endpoint, a connection or a byte in use. */
+/* One uid. It lives while it has an endpoint, a connection, a session or a byte in use. */
 struct share {
     struct table_link by_uid;
     struct share *next;
@@ -16,6 +16,7 @@ struct share {
     uid_t uid;
     uint64_t endpoints;
     uint64_t connections;
+    uint64_t sessions;
     struct account account;
 };
 
@@ -107,7 +108,8 @@ static struct share *find_or_add(struct quota *q, uid_t uid)
 
 static void drop_if_unused(struct quota *q, struct share *s)
 {
-    if (s->endpoints == 0 && s->connections == 0 && atomic_load(&s->account.used) == 0)
+    if (s->endpoints == 0 && s->connections == 0 && s->sessions == 0 &&
+        atomic_load(&s->account.used) == 0)
         share_remove(q, s);
 }
 
@@ -177,6 +179,30 @@ void quota_give_endpoint(struct quota *q, uid_t uid)
     drop_if_unused(q, s);
 }
 
+int quota_take_session(struct quota *q, uid_t uid)
+{
+    struct share *s = find_or_add(q, uid);
+
+    if (!s)
+        return -ENOMEM;
+    if (s->sessions < q->limits.sessions_per_uid) {
+        s->sessions++;
+        return 0;
+    }
+    drop_if_unused(q, s);
+    return QUOTA_EXCEEDED;
+}
+
+void quota_give_session(struct quota *q, uid_t uid)
+{
+    struct share *s = find(q, uid);
+
+    if (!s || s->sessions == 0)
+        return;
+    s->sessions--;
+    drop_if_unused(q, s);
+}
+
 void quota_usage(const struct quota *q, uid_t uid, struct quota_usage *out)
 {
     const struct share *s = find(q, uid);
@@ -186,6 +212,7 @@ void quota_usage(const struct quota *q, uid_t uid, struct quota_usage *out)
         return;
     out->endpoints = s->endpoints;
     out->connections = s->connections;
+    out->sessions = s->sessions;
     out->mailbox_bytes = atomic_load(&s->account.used);
 }
 

@@ -19,6 +19,7 @@ struct quota_limits {
     uint64_t endpoints_per_uid;
     uint64_t connections_per_uid;
     uint64_t mailbox_bytes_per_uid;
+    uint64_t sessions_per_uid;
 };
 
 enum quota_outcome { QUOTA_EXCEEDED = 1 };
@@ -52,11 +53,16 @@ int quota_take_endpoint(struct quota *q, uid_t uid, struct account **account,
 /* Only when the worker has let go of it (removed_done). */
 void quota_give_endpoint(struct quota *q, uid_t uid);
 
+/* One more session with an endpoint of uid. 0, QUOTA_EXCEEDED, -ENOMEM. */
+int quota_take_session(struct quota *q, uid_t uid) MUST_USE;
+void quota_give_session(struct quota *q, uid_t uid);
+
 /* What a uid has in use; zero for one that has nothing. */
 struct quota_usage {
     uint64_t endpoints;
     uint64_t connections;
     uint64_t mailbox_bytes;
+    uint64_t sessions;
 };
 void quota_usage(const struct quota *q, uid_t uid, struct quota_usage *out);
 /* How many uids are known at present. */

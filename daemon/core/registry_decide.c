@@ -41,6 +41,14 @@ static enum settings_field lowest_field(uint32_t fields)
     return (enum settings_field)__builtin_ctz(fields);
 }
 
+static bool do_sessions_fit(const struct entry *e, const struct claim *claim, uint32_t changes)
+{
+    const struct settings *rule = changes & FIELD_BIT(SESSIONS) ? claim->settings : &e->settings;
+    const struct settings *format = changes & FIELD_BIT(FORMAT) ? claim->settings : &e->settings;
+
+    return settings_session_fits(rule->sessions, format->format);
+}
+
 /* Does a field not go with what stays? */
 static bool has_bad_field(const struct entry *e, const struct claim *claim, struct decision *d)
 {
@@ -51,6 +59,10 @@ static bool has_bad_field(const struct entry *e, const struct claim *claim, stru
 
     if (e->is_static && d->changes != 0) {
         d->field = lowest_field(d->changes);
+        return true;
+    }
+    if (!do_sessions_fit(e, claim, d->changes)) {
+        d->field = d->changes & FIELD_BIT(SESSIONS) ? FIELD_SESSIONS : FIELD_FORMAT;
         return true;
     }
     if (mailbox->mailbox_bytes >= settings_least_mailbox(message->max_message_bytes))

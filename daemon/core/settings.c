@@ -115,6 +115,8 @@ static void merge_plain(struct settings *out, const struct settings *with, uint3
     MERGE(MAX_MESSAGE_BYTES, max_message_bytes);
     MERGE(GRO, gro);
     MERGE(RECEIVE_BUFFER_BYTES, receive_buffer_bytes);
+    MERGE(SESSIONS, sessions);
+    MERGE(SESSION_PORTS, session_ports);
 #undef MERGE
 }
 
@@ -185,6 +187,8 @@ uint32_t settings_difference(const struct settings *a, const struct settings *b)
     DIFFER(ALLOW, !same_networks(a, b));
     DIFFER(GRO, a->gro != b->gro);
     DIFFER(RECEIVE_BUFFER_BYTES, a->receive_buffer_bytes != b->receive_buffer_bytes);
+    DIFFER(SESSIONS, a->sessions != b->sessions);
+    DIFFER(SESSION_PORTS, a->session_ports != b->session_ports);
     DIFFER(USERS, !same_texts(a->users, a->n_users, b->users, b->n_users));
     DIFFER(GROUPS, !same_texts(a->groups, a->n_groups, b->groups, b->n_groups));
 #undef DIFFER
@@ -222,4 +226,18 @@ const char *payload_format_key(enum payload_format f)
     static const char *const names[] = {"json", "raw"};
 
     return names[f];
+}
+
+const char *session_rule_key(enum session_rule r)
+{
+    static const char *const names[] = {"off", "auto", "ask"};
+
+    return names[r];
+}
+
+const char *session_ports_key(enum session_ports p)
+{
+    static const char *const names[] = {"own", "single"};
+
+    return names[p];
 }

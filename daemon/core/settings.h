@@ -15,6 +15,8 @@ enum endpoint_mode { MODE_EXCLUSIVE, MODE_SHARE, MODE_COPY };
 enum conflict_rule { CONFLICT_REJECT, CONFLICT_QUEUE, CONFLICT_REPLACE };
 enum when_full { WHEN_FULL_DROP_NEW, WHEN_FULL_DROP_OLD };
 enum payload_format { FORMAT_JSON, FORMAT_RAW };
+enum session_rule { SESSIONS_OFF, SESSIONS_AUTO, SESSIONS_ASK };
+enum session_ports { SESSION_PORTS_OWN, SESSION_PORTS_SINGLE };
 
 #define ZONE_BYTES_MAX 15 /* of an interface's name (net/if.h, IF_NAMESIZE) */
 #define LEASE_FOREVER  (-1)
@@ -33,6 +35,8 @@ struct settings {
     uint32_t max_message_bytes; /* 1..65,535 */
     bool gro;
     uint32_t receive_buffer_bytes;
+    enum session_rule sessions;
+    enum session_ports session_ports;
     struct network *allow; /* n_allow of them, owned; none = everyone */
     size_t n_allow;
     char **users; /* n_users of them, owned; a static endpoint's only */
@@ -59,6 +63,8 @@ struct settings {
     X(ALLOW, allow)                               \
     X(GRO, gro)                                   \
     X(RECEIVE_BUFFER_BYTES, receive_buffer_bytes) \
+    X(SESSIONS, sessions)                         \
+    X(SESSION_PORTS, session_ports)               \
     X(USERS, users)                               \
     X(GROUPS, groups)
 
@@ -95,10 +101,17 @@ int settings_merge(const struct settings *s, const struct settings *with, uint32
 /* The least mailbox_bytes for a max_message_bytes: one largest message with all that is kept of it.
  */
 uint64_t settings_least_mailbox(uint32_t max_message_bytes);
+/* Format raw classifies nothing, so it has no sessions. */
+static inline bool settings_session_fits(enum session_rule rule, enum payload_format format)
+{
+    return rule == SESSIONS_OFF || format == FORMAT_JSON;
+}
 
 const char *endpoint_mode_key(enum endpoint_mode m);
 const char *conflict_rule_key(enum conflict_rule c);
 const char *when_full_key(enum when_full w);
 const char *payload_format_key(enum payload_format f);
+const char *session_rule_key(enum session_rule r);
+const char *session_ports_key(enum session_ports p);
 
 #endif

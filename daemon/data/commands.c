@@ -3,6 +3,7 @@
 #include "daemon/data/evidence.h"
 #include "daemon/data/link.h"
 #include "daemon/data/receiver.h"
+#include "daemon/data/sessions.h"
 #include "daemon/data/socket.h"
 #include "daemon/data/tap.h"
 #include "proto/json_text.h"
@@ -104,7 +105,7 @@ static bool removal_step(struct worker *w, struct task *t)
     struct removal *r = &e->removal;
 
     if (e->mailbox.consumers != NULL || e->n_open_handles > 0 || e->move.is_queued ||
-        w->n_snapshots > 0)
+        w->n_snapshots > 0 || !list_is_empty(&e->carriers))
         return true;
     mailbox_discard(&e->mailbox, r->reason);
     command_finish(w, &r->command);
@@ -120,6 +121,7 @@ static void run_remove(struct worker *w, struct command *c)
         intake_drain(w->batch, &e->sockets[i]);
     endpoint_read_drops(e);
     e->is_removed = true;
+    sessions_leave(e);
     taps_orphan(e);
     endpoint_unwatch(e);
     for (struct consumer *at = e->mailbox.consumers, *next; at != NULL; at = next) {

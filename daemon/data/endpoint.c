@@ -68,6 +68,7 @@ int endpoint_open(struct endpoint **out, const struct settings *settings, struct
     if (e == NULL)
         return -ENOMEM;
     e->context = context;
+    list_init(&e->carriers);
     e->ledger.since_ns = wall_clock_ns();
     e->ledger.is_kernel_dropped_exact = true;
     e->promised_mode = settings->mode;

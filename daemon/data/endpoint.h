@@ -3,6 +3,7 @@
 #ifndef MSGD_DAEMON_DATA_ENDPOINT_H
 #define MSGD_DAEMON_DATA_ENDPOINT_H
 
+#include "daemon/base/list.h"
 #include "daemon/core/mailbox.h"
 #include "daemon/core/sources.h"
 #include "daemon/data/loop.h"
@@ -38,6 +39,7 @@ struct endpoint {
     bool has_seen_gro;
     bool is_removed;
     uint64_t drops_read_ms;    /* loop time at which the kernel's drop counters were last read */
+    struct list carriers;      /* its sessions; the worker's */
     struct tap *taps;          /* the worker's list */
     _Atomic uint32_t n_joined; /* consumers that come or are there */
     enum endpoint_mode promised_mode; /* control's: what the settings will be */

@@ -4,6 +4,7 @@
 #include "daemon/data/intake.h"
 
 #include "daemon/data/evidence.h"
+#include "daemon/data/sessions.h"
 #include "daemon/data/tap.h"
 #include "proto/datagram.h"
 #include "proto/json_text.h"
@@ -20,7 +21,7 @@
 #define UDP_GRO 104
 #endif
 
-#define BATCH_DATAGRAMS 64
+#define BATCH_DATAGRAMS RECEIVE_BATCH_DATAGRAMS
 #define BUFFER_BYTES    65536u
 /* Buffers are an odd number of cache lines apart, so that their beginnings do not share a cache
  * set. */
@@ -125,12 +126,25 @@ int intake_file(struct endpoint *e, const struct record *meta, const struct cont
     return outcome;
 }
 
+static bool is_of_sessions(const struct frame *f)
+{
+    return f->type == FRAME_CONNECT || f->type == FRAME_DATA || f->type == FRAME_CLOSE ||
+           ((f->type == FRAME_PING || f->type == FRAME_PONG) && f->members & FRAME_HAS_SESSION);
+}
+
 int intake_datagram(struct endpoint *e, const struct arrival *a)
 {
     int outcome = check(e, a);
+    struct frame f;
 
     e->ledger.received++;
     sources_count(&e->sources, a->meta.from_ip);
+    if (outcome == DROP_UNSUPPORTED && a->bytes[0] == FRAME_START &&
+        frame_parse(a->bytes, a->n_bytes, &f) == 0 && is_of_sessions(&f)) {
+        e->ledger.protocol++;
+        sessions_receive(e, a, &f);
+        return MESSAGE_KEPT;
+    }
     if (outcome == MESSAGE_KEPT) {
         struct content content = {.payload = a->bytes, .n_payload = (uint32_t)a->n_bytes};
         outcome = intake_file(e, &a->meta, &content);
@@ -239,6 +253,39 @@ static int read_batch(struct receive_batch *b, struct endpoint_socket *s)
     for (int i = 0; i < n; i++) {
         struct msghdr *h = &b->messages[i].msg_hdr;
         intake_packet(s->endpoint, &b->messages[i]);
+        h->msg_namelen = sizeof(b->names[i]);
+        h->msg_controllen = CONTROL_BYTES;
+    }
+    return n;
+}
+
+static void show_packet(struct mmsghdr *m, datagram_seen seen, void *context)
+{
+    struct arrival a = {.bytes = m->msg_hdr.msg_iov->iov_base,
+                        .is_truncated = (m->msg_hdr.msg_flags & MSG_TRUNC) != 0};
+    size_t left = m->msg_len;
+
+    read_source(&a.meta, m->msg_hdr.msg_name);
+    size_t segment = read_control(&a.meta, &m->msg_hdr);
+    if (segment == 0 || segment > left)
+        segment = left;
+    do {
+        a.n_bytes = left < segment ? left : segment;
+        seen(context, &a);
+        a.bytes += a.n_bytes;
+        left -= a.n_bytes;
+    } while (left > 0);
+}
+
+int receive_batch_read(struct receive_batch *b, int descriptor, datagram_seen seen, void *context)
+{
+    int n = recvmmsg(descriptor, b->messages, BATCH_DATAGRAMS, MSG_DONTWAIT, NULL);
+
+    if (n < 0)
+        return -errno;
+    for (int i = 0; i < n; i++) {
+        struct msghdr *h = &b->messages[i].msg_hdr;
+        show_packet(&b->messages[i], seen, context);
         h->msg_namelen = sizeof(b->names[i]);
         h->msg_controllen = CONTROL_BYTES;
     }

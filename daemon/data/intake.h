@@ -29,6 +29,14 @@ struct arrival {
 /* Into the mailbox and the taps. As mailbox_put. */
 int intake_file(struct endpoint *e, const struct record *meta,
                 const struct content *content) MUST_USE;
+#define RECEIVE_BATCH_DATAGRAMS 64
+
+/*
+ * Reads one batch from another socket than an endpoint's: `seen` is called for each datagram, whose
+ * meta has only its source. Returns how many packets were read, or -errno.
+ */
+typedef void (*datagram_seen)(void *context, const struct arrival *a);
+int receive_batch_read(struct receive_batch *b, int descriptor, datagram_seen seen, void *context);
 
 /* Checks and files it. MESSAGE_KEPT or the drop reason; counts all but `datagrams`. */
 int intake_datagram(struct endpoint *e, const struct arrival *a) MUST_USE;

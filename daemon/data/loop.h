@@ -47,6 +47,7 @@ void task_queue(struct worker *w, struct task *t);
 #define TASK_BUDGET (256u * 1024u)
 
 struct receive_batch; /* data/intake.c */
+struct sessions;      /* data/sessions.h */
 
 struct worker {
     uv_thread_t thread;
@@ -76,6 +77,7 @@ struct worker {
     struct link *links;
     uv_timer_t sweep; /* data/sweep.c */
     uint64_t sweep_ms;
+    struct sessions *sessions;
     struct reply_limit reply_limit;
     struct spsc evidence;
     bool has_told; /* something for control is in a ring: tell it at the end of this turn */

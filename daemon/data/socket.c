@@ -141,6 +141,26 @@ int udp_socket_open(const struct settings *s, const struct address *address, uin
     return rc;
 }
 
+size_t source_control(struct cmsghdr *c, const struct address *from)
+{
+    if (from->family == ADDRESS_IPV4) {
+        struct in_pktinfo info = {.ipi_ifindex = (int)from->scope};
+        memcpy(&info.ipi_spec_dst, from->ip + 12, 4);
+        c->cmsg_level = IPPROTO_IP;
+        c->cmsg_type = IP_PKTINFO;
+        c->cmsg_len = CMSG_LEN(sizeof(info));
+        memcpy(CMSG_DATA(c), &info, sizeof(info));
+        return CMSG_SPACE(sizeof(info));
+    }
+    struct in6_pktinfo info = {.ipi6_ifindex = from->scope};
+    memcpy(&info.ipi6_addr, from->ip, 16);
+    c->cmsg_level = IPPROTO_IPV6;
+    c->cmsg_type = IPV6_PKTINFO;
+    c->cmsg_len = CMSG_LEN(sizeof(info));
+    memcpy(CMSG_DATA(c), &info, sizeof(info));
+    return CMSG_SPACE(sizeof(info));
+}
+
 /* ---- Own ports ---- */
 
 /* Endpoints bound to each port; written by control, read by workers. */

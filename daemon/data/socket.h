@@ -7,6 +7,7 @@
 #include "daemon/core/settings.h"
 
 #include <stdint.h>
+#include <sys/socket.h>
 
 /*
  * A bound, non-blocking, close-on-exec UDP socket for an address of one family, with packet info,
@@ -15,6 +16,12 @@
  */
 int udp_socket_open(const struct settings *s, const struct address *address, uint32_t *granted,
                     const char **what) MUST_USE;
+
+/*
+ * Writes the control message that sets the source address (RFC 3542, section 6.2; ip(7),
+ * IP_PKTINFO). Returns its CMSG_SPACE.
+ */
+size_t source_control(struct cmsghdr *c, const struct address *from);
 
 /* Does this msgd have an endpoint at that address (any of its ports, on an address of this host)?
  * Any thread. */

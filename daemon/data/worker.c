@@ -4,6 +4,7 @@
 #include "daemon/data/link.h"
 #include "daemon/data/loop.h"
 #include "daemon/data/receiver.h"
+#include "daemon/data/sessions.h"
 #include "daemon/data/sweep.h"
 #include "daemon/data/tap.h"
 #include "daemon/data/watch_table.h"
@@ -77,6 +78,7 @@ static void hear(struct worker *w)
     struct command *c = take_all(w, &w->finished, &w->last_finished);
 
     evidence_drain(w);
+    sessions_drain(w);
     taps_tell(w);
     while (c != NULL) {
         struct command *next = c->next;
@@ -146,6 +148,7 @@ void worker_flush(struct worker *w)
         lane->is_dirty = false;
         flush_lane(lane);
     }
+    sessions_flush(w);
     if (w->has_told) {
         w->has_told = false;
         uv_async_send(w->told);
@@ -177,6 +180,8 @@ static int open_loop(struct worker *w)
         rc = sweep_init(w);
     if (rc == 0)
         rc = uv_async_init(&w->loop, &w->wake, on_wake);
+    if (rc == 0)
+        rc = sessions_open(w);
     return rc;
 }
 
@@ -224,6 +229,7 @@ static void worker_free(struct worker *w)
     uv_cond_destroy(&w->has_finished);
     uv_mutex_destroy(&w->lock);
     reply_limit_deinit(&w->reply_limit);
+    sessions_close(w);
     spsc_deinit(&w->evidence);
     receive_batch_free(w->batch);
     arena_deinit(&w->arena);
@@ -326,4 +332,5 @@ void worker_info(const struct worker *w, struct worker_info *out)
             (uint64_t)atomic_load_explicit(&w->chunks_resident, memory_order_relaxed) *
             RING_CHUNK_BYTES,
     };
+    sessions_info(w, &out->sessions);
 }

@@ -9,6 +9,7 @@
 #define MSGD_DAEMON_DATA_WORKER_H
 
 #include "daemon/base/error.h"
+#include "daemon/core/cookie.h"
 #include "daemon/core/ledger.h"
 #include "daemon/core/quota.h"
 #include "daemon/core/settings.h"
@@ -26,8 +27,17 @@ struct endpoint; /* one registered (name, address, port); its sockets, mailbox a
 struct link;     /* one attached connection on one worker: arena, page, outgoing ring */
 struct receiver; /* one Receive call: its messages stay private to msgd */
 struct tap;      /* one Tap call */
+struct carrier;  /* one session: its sockets and its state machine */
 
 /* ---- Life ---- */
+
+/* A client that has proven its address and wants a session. */
+struct session_ask {
+    struct cookie_claim claim; /* what it asked, and from where; names it in the answer */
+    uint64_t window;           /* how much it takes at first */
+    const char *identity;      /* a JSON text, n_identity bytes; 0: none was given */
+    size_t n_identity;
+};
 
 /* What a worker tells of its own accord; called on the control thread. */
 struct worker_events {
@@ -49,6 +59,15 @@ struct worker_events {
      * error: negative errno. It is no longer watched; remove it or open it again.
      */
     void (*endpoint_failed)(void *context, struct endpoint *endpoint, int error);
+    /* Answer by carrier_new or worker_refuse; what ask points to is valid during the call. */
+    void (*session_asked)(void *context, struct endpoint *endpoint, const struct session_ask *ask);
+    /*
+     * Nothing more goes either way; "" = both sides have finished and all was acknowledged. What
+     * the stream socket still holds may be read.
+     */
+    void (*session_ended)(void *context, struct carrier *carrier, const char *reason);
+    /* The last that is heard of it: its port is free. It is freed after the call. */
+    void (*session_gone)(void *context, struct carrier *carrier);
 };
 
 struct worker_options {
@@ -57,6 +76,7 @@ struct worker_options {
     int max_descriptor; /* the highest that this process can have; sizes libuv's tables at start */
     uint32_t replies_per_source; /* a second, on endpoints not bound to loopback */
     uint64_t link_arena_bytes;   /* virtual size of a consumer's arena */
+    struct cookie_secret cookie_secret;
 };
 
 /* Starts the thread. 0 or -errno. */
@@ -254,6 +274,66 @@ int worker_inject(struct worker *worker, struct endpoint *endpoint, const struct
                   const struct address *to, const void *bytes, size_t n_bytes, inject_done done,
                   void *context) MUST_USE;
 
+/* ---- Sessions ---- */
+
+/*
+ * A UDP socket for one session, bound to that address and port. A descriptor, or -errno:
+ * -EADDRINUSE, -EMFILE...
+ */
+int session_socket_open(const struct address *at) MUST_USE;
+
+struct carrier_options {
+    struct endpoint *endpoint;
+    struct cookie_claim claim;
+    uint8_t id[16];
+    int udp;       /* session_socket_open; taken on success. -1: the endpoint's own socket */
+    int stream;    /* one end of a pair of Unix stream sockets, non-blocking; taken on success */
+    uint16_t port; /* of udp; 0: none */
+    uint64_t window;
+    uint64_t receive_bytes;
+    void *context;
+};
+
+/* Accepts: the client is told, and the session begins. 0 or -ENOMEM. */
+int carrier_new(struct carrier **out, const struct carrier_options *options) MUST_USE;
+void *carrier_context(const struct carrier *carrier);
+/* Ends it at once and tells the client why; once. Not after session_ended. */
+void carrier_abort(struct carrier *carrier, const char *reason);
+/* Refuses. 0 or -ENOMEM. */
+int worker_refuse(struct endpoint *endpoint, const struct cookie_claim *claim,
+                  const char *reason) MUST_USE;
+
+/* What a session is like at present; any time, from the control thread. */
+struct carrier_info {
+    uint64_t bytes_in_flight;
+    uint64_t retransmitted;
+};
+void carrier_info(const struct carrier *carrier, struct carrier_info *out);
+
+/* What a worker counts about its sessions. */
+#define SESSION_COUNTS(X) \
+    X(connects)           \
+    X(challenges)         \
+    X(cookies_refused)    \
+    X(connects_repeated)  \
+    X(connects_lost)      \
+    X(sessions_opened)    \
+    X(sessions_finished)  \
+    X(sessions_failed)    \
+    X(sessions_refused)   \
+    X(sessions_unknown)   \
+    X(sessions_misplaced) \
+    X(answers_held)       \
+    X(datagrams_received) \
+    X(datagrams_sent)     \
+    X(datagrams_resent)
+
+struct session_counts {
+#define X(name) _Atomic uint64_t name;
+    SESSION_COUNTS(X)
+#undef X
+};
+
 /* What a worker counts about itself; any time, from the control thread. */
 struct worker_info {
     uint64_t evidence_lost; /* rejected datagrams that were counted but not handed to quarantine */
@@ -262,6 +342,11 @@ struct worker_info {
     uint64_t replies_limited; /* refused by replies_per_source */
     uint64_t replies_refused; /* refused for their destination */
     uint64_t bytes_resident;  /* in arenas */
+    struct session_info {
+#define X(name) uint64_t name;
+        SESSION_COUNTS(X)
+#undef X
+    } sessions;
 };
 void worker_info(const struct worker *worker, struct worker_info *out);
 

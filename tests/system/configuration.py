@@ -70,7 +70,7 @@ class Errors(Story):
             "control": {"socket": "/run/msgd/msgd.sock"}, "state": "/var/lib/msgd", "workers": 1, "poll_us": "auto",
             "port_range": [10000, 24999], "session_port_range": [25000, 29999],
             "limits": {"endpoints_per_uid": 16384, "mailbox_bytes_per_uid": 1073741824, "connections_per_uid": 256,
-                       "sessions_per_uid": 4096, "quarantine_bytes": 8388608, "frame_bytes": 1048576,
+                       "sessions_per_uid": 4096, "accept_timeout_s": 30, "quarantine_bytes": 8388608, "frame_bytes": 1048576,
                        "frame_timeout_s": 5, "replies_per_source": 1000},
             "policy": [{"users": ["nobody"], "groups": [], "names": ["sensor-*"], "addresses": ["0.0.0.0"],
                         "ports": "7000-7099,8000"}],

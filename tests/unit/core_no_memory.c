@@ -181,7 +181,7 @@ Test(core_no_memory, the_quarantine_counts_what_it_cannot_keep)
 
 static void use_quota(void)
 {
-    static const struct quota_limits limits = {9, 9, 9};
+    static const struct quota_limits limits = {9, 9, 9, 9};
     struct quota_refusal refusal;
     struct account *account;
     struct quota *q;

@@ -9,8 +9,10 @@ static struct quota_refusal refusal;
 
 static void open_quota(void)
 {
-    static const struct quota_limits limits = {
-        .endpoints_per_uid = 3, .connections_per_uid = 2, .mailbox_bytes_per_uid = 1000};
+    static const struct quota_limits limits = {.endpoints_per_uid = 3,
+                                               .connections_per_uid = 2,
+                                               .mailbox_bytes_per_uid = 1000,
+                                               .sessions_per_uid = 2};
 
     cr_assert_eq(quota_new(&q, &limits, 7), 0);
 }
@@ -33,6 +35,25 @@ Test(quota, refuses_the_connection_after_the_last_and_says_which_quota)
     cr_assert_eq(quota_take_connection(q, 6, &refusal), 0);
     quota_give_connection(q, 5);
     cr_assert_eq(quota_take_connection(q, 5, &refusal), 0);
+}
+
+Test(quota, refuses_the_session_after_the_last)
+{
+    struct quota_usage usage;
+
+    cr_assert_eq(quota_take_session(q, 5), 0);
+    cr_assert_eq(quota_take_session(q, 5), 0);
+    cr_assert_eq(quota_take_session(q, 5), QUOTA_EXCEEDED);
+    cr_assert_eq(quota_take_session(q, 6), 0);
+    quota_usage(q, 5, &usage);
+    cr_assert_eq(usage.sessions, 2);
+    quota_give_session(q, 5);
+    cr_assert_eq(quota_take_session(q, 5), 0);
+    quota_give_session(q, 5);
+    quota_give_session(q, 5);
+    quota_give_session(q, 5);
+    quota_give_session(q, 6);
+    cr_assert_eq(quota_count(q), 0);
 }
 
 Test(quota, refuses_the_endpoint_after_the_last)

@@ -115,6 +115,14 @@ static void change_buffer(struct settings *s)
 {
     s->receive_buffer_bytes++;
 }
+static void change_sessions(struct settings *s)
+{
+    s->sessions = SESSIONS_ASK;
+}
+static void change_session_ports(struct settings *s)
+{
+    s->session_ports = SESSION_PORTS_SINGLE;
+}
 static void change_users(struct settings *s)
 {
     s->users[0][0] = 'x';
@@ -140,6 +148,8 @@ static const struct change {
     {"number of networks", change_n_allow, FIELD_BIT(ALLOW)},
     {"gro", change_gro, FIELD_BIT(GRO)},
     {"receive_buffer_bytes", change_buffer, FIELD_BIT(RECEIVE_BUFFER_BYTES)},
+    {"sessions", change_sessions, FIELD_BIT(SESSIONS)},
+    {"session_ports", change_session_ports, FIELD_BIT(SESSION_PORTS)},
     {"users", change_users, FIELD_BIT(USERS)},
 };
 

@@ -46,15 +46,16 @@ Test(settings_json, every_field_is_read)
     uint32_t given;
 
     cr_assert_eq(
-        parse("{\"name\": \"" NAME_63
-              "\", \"address\": \"::ffff:10.0.0.1\", \"port\": 65535, \"mode\": "
-              "\"share\", \"on_conflict\": \"queue\", \"may_replace\": false, \"lease_s\": -1, "
-              "\"mailbox_bytes\": 256, \"when_full\": \"drop-old\", \"durable\": false, "
-              "\"format\": \"raw\", "
-              "\"max_message_bytes\": 64, \"allow\": [\"10.0.0.0/8\", \"::1\"], \"gro\": false, "
-              "\"shards\": 1, "
-              "\"receive_buffer_bytes\": 1024, \"sessions\": \"off\"}",
-              FROM_REGISTER, &s, &given),
+        parse(
+            "{\"name\": \"" NAME_63
+            "\", \"address\": \"::ffff:10.0.0.1\", \"port\": 65535, \"mode\": "
+            "\"share\", \"on_conflict\": \"queue\", \"may_replace\": false, \"lease_s\": -1, "
+            "\"mailbox_bytes\": 256, \"when_full\": \"drop-old\", \"durable\": false, "
+            "\"format\": \"raw\", "
+            "\"max_message_bytes\": 64, \"allow\": [\"10.0.0.0/8\", \"::1\"], \"gro\": false, "
+            "\"shards\": 1, "
+            "\"receive_buffer_bytes\": 1024, \"sessions\": \"off\", \"session_ports\": \"single\"}",
+            FROM_REGISTER, &s, &given),
         0, "%s: %s", error.parameter, error.expected);
     cr_assert_str_eq(s.name, NAME_63);
     cr_assert_eq(s.address.family, ADDRESS_IPV4);
@@ -70,6 +71,8 @@ Test(settings_json, every_field_is_read)
     cr_assert_eq(s.n_allow, 2);
     cr_assert_not(s.gro);
     cr_assert_eq(s.receive_buffer_bytes, 1024);
+    cr_assert_eq(s.sessions, SESSIONS_OFF);
+    cr_assert_eq(s.session_ports, SESSION_PORTS_SINGLE);
     cr_assert_eq(given, FIELDS_ALL & ~(FIELD_BIT(USERS) | FIELD_BIT(GROUPS)));
     settings_deinit(&s);
 }
@@ -174,7 +177,12 @@ static const struct refusal {
     {"{\"name\": \"a\", \"shards\": 0}", FROM_REGISTER, "shards", "from 1"},
     {"{\"name\": \"a\", \"users\": [\"\"]}", FROM_CONFIG, "users", "a name"},
     {"{\"name\": \"a\", \"groups\": \"x\"}", FROM_CONFIG, "groups", "an array"},
-    {"{\"name\": \"a\", \"sessions\": \"on\"}", FROM_REGISTER, "sessions", "\"off\""},
+    {"{\"name\": \"a\", \"sessions\": \"on\"}", FROM_REGISTER, "sessions",
+     "one of \"off\", \"auto\", \"ask\""},
+    {"{\"name\": \"a\", \"session_ports\": \"two\"}", FROM_REGISTER, "session_ports",
+     "one of \"own\", \"single\""},
+    {"{\"name\": \"a\", \"sessions\": \"ask\", \"format\": \"raw\"}", FROM_REGISTER, "sessions",
+     "no sessions"},
     {"{\"name\": \"a\", \"when_full\": \"block\"}", FROM_REGISTER, "when_full", "\"drop-new\""},
 };
 
@@ -199,8 +207,6 @@ static const struct {
     {"durable", "{\"name\": \"a\", \"durable\": true}"},
     {"when_full", "{\"name\": \"a\", \"when_full\": \"spool\"}"},
     {"shards", "{\"name\": \"a\", \"shards\": 2}"},
-    {"sessions", "{\"name\": \"a\", \"sessions\": \"auto\"}"},
-    {"sessions", "{\"name\": \"a\", \"sessions\": \"ask\"}"},
 };
 
 Test(settings_json, what_comes_later_is_not_in_this_version)
