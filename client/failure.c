@@ -140,6 +140,13 @@ static void say_no_endpoint(struct failure *f, const struct subject *s,
                 text_of(reply, "name"));
 }
 
+static void say_no_session(struct failure *f, const struct subject *s,
+                           const struct varlink_reply *reply)
+{
+    (void)s;
+    failure_set(f, 0, "session %s is over", text_of(reply, "session"));
+}
+
 static void say_attached(struct failure *f, const struct subject *s,
                          const struct varlink_reply *reply)
 {
@@ -218,6 +225,7 @@ static const struct meaning {
     {"io.msgd.NotPermitted", -EACCES, say_not_permitted},
     {"io.msgd.QuotaExceeded", -EDQUOT, say_quota},
     {"io.msgd.NoSuchEndpoint", -ENOENT, say_no_endpoint},
+    {"io.msgd.NoSuchSession", -ENOENT, say_no_session},
     {"io.msgd.AlreadyAttached", -EBUSY, say_attached},
     {"io.msgd.BadAddress", -EADDRNOTAVAIL, say_bad_address},
     {"io.msgd.TooLarge", -EMSGSIZE, say_too_large},

@@ -69,6 +69,8 @@ enum msgd_mode { MSGD_EXCLUSIVE, MSGD_SHARE, MSGD_COPY };
 enum msgd_on_conflict { MSGD_REJECT, MSGD_QUEUE, MSGD_REPLACE };
 enum msgd_when_full { MSGD_DROP_NEW, MSGD_DROP_OLD };
 enum msgd_format { MSGD_JSON, MSGD_RAW };
+/* AUTO: whoever connects is accepted while somebody listens. ASK: the listener decides. */
+enum msgd_sessions { MSGD_SESSIONS_OFF, MSGD_SESSIONS_AUTO, MSGD_SESSIONS_ASK };
 
 #define MSGD_LEASE_DEFAULT 0 /* 60 s */
 #define MSGD_LEASE_FOREVER (-1)
@@ -87,8 +89,10 @@ struct msgd_registration {
     enum msgd_when_full when_full;
     enum msgd_format format;
     uint32_t max_message_bytes;
-    const char *const *allow; /* networks such as "10.0.0.0/8", ended by NULL; NULL: everyone */
-    int no_gro;               /* 1: keep kernel_dropped exact, at a cost in speed */
+    const char *const *allow;    /* networks such as "10.0.0.0/8", ended by NULL; NULL: everyone */
+    enum msgd_sessions sessions; /* whether clients may connect, see msgd_listen */
+    int is_single_port;          /* 1: sessions share the endpoint's port, for servers behind NAT */
+    int no_gro;                  /* 1: keep kernel_dropped exact, at a cost in speed */
     uint32_t receive_buffer_bytes;
 };
 
@@ -223,6 +227,196 @@ MSGD_API MSGD_MUST_USE int msgd_send_from(struct msgd *m, const char *name, cons
  */
 MSGD_API MSGD_MUST_USE int msgd_resolve(struct msgd *m, const char *name, struct msgd_address *out);
 
+/* ---- Sessions ---- */
+
+/*
+ * A conversation between a client and a server: JSON texts of up to MSGD_TEXT_MAX bytes, both ways,
+ * in order and without loss, until both sides have finished.
+ *
+ *     struct msgd_session *s;                              // a client
+ *     struct msgd_text text;
+ *     int rc = msgd_connect(&s, "example.org:7000", NULL);
+ *     if (rc == 0)
+ *         rc = msgd_session_write(s, "{\"question\": 1}", 15, -1);
+ *     if (rc == 0)
+ *         rc = msgd_session_finish(s);
+ *     while (rc >= 0 && (rc = msgd_session_read(s, &text, -1)) > 0)
+ *         printf("%.*s\n", (int)text.length, text.data);
+ *     if (rc < 0)
+ *         fprintf(stderr, "%s\n", msgd_session_error(s));
+ *     msgd_session_close(s, 1000);
+ *
+ * The library has no thread of its own: what is sent again, acknowledged or kept alive is so inside
+ * of calls, also of msgd_session_process, which whoever does not wait in one calls when the
+ * descriptor of msgd_session_fd is readable. A session is for one thread at a time, and needs
+ * nothing of the struct msgd or msgd_listener that it came from; a forked child may close or abort
+ * its copy, which the peer does not notice, and nothing else.
+ */
+struct msgd_session;
+
+#define MSGD_TEXT_MAX 16777216
+
+struct msgd_connect_options {
+    const char *identity;    /* JSON, at most 512 bytes on one line: who this is, for the server.
+                                NULL: an object with user, host and program */
+    const char *socket_path; /* of msgd, if the target is a name; NULL: as msgd_open */
+    int timeout_ms;          /* for all of it; 0: 10,000 */
+    int is_in_background;    /* 1: return once the addresses are known; MSGD_SESSION_CONNECTING */
+};
+
+/*
+ * Connects as a client. target: "ip:port", "[ip6]:port", "host:port" (each of its addresses is
+ * tried until one answers) or the name of an endpoint of this host's msgd, which nothing else here
+ * needs. options may be NULL.
+ * 0; -EINVAL (no such thing can be a target or an identity), -ENOENT (no such host or name),
+ * -ECONNREFUSED (nobody takes sessions there), -EACCES (refused, see msgd_session_reason), -EAGAIN
+ * (refused for now: full), -ETIMEDOUT (no answer or no decision in time), -ENETUNREACH and its
+ * like, -EINTR, -ENOMEM... (*out is then NULL, and msgd_session_error(NULL) has the sentence for
+ * this thread).
+ */
+MSGD_API MSGD_MUST_USE int msgd_connect(struct msgd_session **out, const char *target,
+                                        const struct msgd_connect_options *options);
+
+/* Bytes that belong to the session, not ended by NUL. */
+struct msgd_text {
+    const char *data;
+    size_t length;
+};
+
+/*
+ * Writes a text. It is taken whole or not at all: what does not fit at once, the library holds. CR
+ * and LF in it, which can only be white space there, arrive as spaces. Waits at most timeout_ms
+ * (-1: for ever, 0: not at all) until earlier texts are out of the way.
+ * 0; -EAGAIN (no room in that time); -EINTR; -EBADMSG (not JSON), -EMSGSIZE (too large), -ENOMEM:
+ * it was not taken; -EPIPE (this side has finished); or what the session has failed with:
+ * -ECONNRESET (ended by the other side), -ETIMEDOUT (silence for 30 s), -EHOSTUNREACH,
+ * -ECONNREFUSED and the like (what msgd_connect says, if it was in the background).
+ */
+MSGD_API MSGD_MUST_USE int msgd_session_write(struct msgd_session *s, const void *text,
+                                              size_t length, int timeout_ms);
+
+/*
+ * The same with timeout 0, but nothing need be sent before the next other call on s, so that many
+ * small texts share datagrams.
+ */
+MSGD_API MSGD_MUST_USE int msgd_session_queue(struct msgd_session *s, const void *text,
+                                              size_t length);
+
+/*
+ * Reads the next text, valid until the next read or the end of the session. 1; 0: the other side
+ * has finished, and this was all; -EAGAIN: none came within timeout_ms; -EINTR; -ENOMEM: try
+ * again; -EBADMSG, -EMSGSIZE (what came is no JSON or too large: the session is aborted); or what
+ * it has failed with.
+ */
+MSGD_API MSGD_MUST_USE int msgd_session_read(struct msgd_session *s, struct msgd_text *out,
+                                             int timeout_ms);
+
+/* This side will write no more: the other one reads the end behind the last text. 0, or what the
+ * session has failed with. Again: 0. */
+MSGD_API MSGD_MUST_USE int msgd_session_finish(struct msgd_session *s);
+
+/*
+ * A descriptor for any event loop (poll for input), valid until the end of the session. When it is
+ * readable: msgd_session_process, or read and write with timeout 0 until they return -EAGAIN; what
+ * was not read then does not make it readable again. Make these calls once before the first poll.
+ */
+MSGD_API int msgd_session_fd(const struct msgd_session *s);
+
+enum msgd_session_state {
+    MSGD_SESSION_CONNECTING,
+    MSGD_SESSION_OPEN,
+    MSGD_SESSION_DONE,   /* both sides have finished, and everything has been acknowledged */
+    MSGD_SESSION_FAILED, /* msgd_session_error has the sentence */
+};
+
+/* Goes on as far as it can without waiting. 0, or what the session has failed with. */
+MSGD_API int msgd_session_process(struct msgd_session *s);
+MSGD_API enum msgd_session_state msgd_session_state(const struct msgd_session *s);
+
+/*
+ * Ends it in order: finishes, waits at most linger_ms (-1: as long as it takes) until the other
+ * side has everything and has finished, too, and frees it. What was not read is gone. 0: all is
+ * delivered (server: it is in msgd's hands); -ETIMEDOUT: not in that time, and the other side is
+ * told that it was aborted; or what it has failed with. NULL: 0.
+ */
+MSGD_API int msgd_session_close(struct msgd_session *s, int linger_ms);
+
+/* Ends it at once, and frees it: what was not sent or read is gone, and the other side is told the
+ * reason, a short token; NULL: "aborted". Returns NULL. NULL is fine. */
+MSGD_API struct msgd_session *msgd_session_abort(struct msgd_session *s, const char *reason);
+
+/* What failed last on s, in one line. Never NULL. s NULL: of this thread's msgd_connect. */
+MSGD_API const char *msgd_session_error(const struct msgd_session *s);
+/*
+ * Why it was refused or has failed, as a token: the server's own, or "no_listener", "no_sessions",
+ * "full", "timeout" (the server did not decide) from msgd; "idle", "unreachable"; "" if neither
+ * happened. s NULL: of this thread's msgd_connect.
+ */
+MSGD_API const char *msgd_session_reason(const struct msgd_session *s);
+
+/* 32 hex digits, the same on both sides; "" while connecting. */
+MSGD_API const char *msgd_session_id(const struct msgd_session *s);
+/* Who is on the other side, "ip:port": of a client, where it is being talked to at present. */
+MSGD_API const char *msgd_session_peer(const struct msgd_session *s);
+/* What the client said that it is, as JSON; NULL: nothing. On the client's side what it says. */
+MSGD_API const char *msgd_session_identity(const struct msgd_session *s);
+
+struct msgd_session_figures {
+    uint64_t bytes_queued;                  /* written and not acknowledged */
+    uint64_t bytes_in_flight;               /* of these, under way */
+    uint64_t sent, received, retransmitted; /* datagrams */
+    uint64_t round_trip_us;                 /* smoothed */
+};
+
+/* A client's figures; on the server's side, where msgd has them (msgls), only bytes_queued. */
+MSGD_API void msgd_session_figures(const struct msgd_session *s, struct msgd_session_figures *out);
+
+/* ---- Serving sessions ---- */
+
+/*
+ * Listens for sessions on an endpoint of the caller's that takes them (msgd_registration.sessions,
+ * or the configuration): over a connection of its own, beside m's, which is used for accepting and
+ * refusing and must stay until the listener is closed. After a restart of msgd it listens again.
+ * 0; -ENOENT, -EACCES, -EBUSY (there is a listener already), -EINVAL (the endpoint takes no
+ * sessions)...; the sentence is in msgd_error(m).
+ */
+struct msgd_listener;
+MSGD_API MSGD_MUST_USE int msgd_listen(struct msgd_listener **out, struct msgd *m,
+                                       const char *name);
+
+/* Sessions that were accepted live on. Returns NULL. NULL is fine. */
+MSGD_API struct msgd_listener *msgd_listener_close(struct msgd_listener *l);
+
+/* A client that wants a session, or, in auto mode, has one. Valid until the next one. */
+struct msgd_offer {
+    const char *name;     /* of the endpoint */
+    const char *session;  /* 32 hex digits */
+    const char *peer;     /* "ip:port" of the client */
+    const char *address;  /* "ip:port" that it asked */
+    const char *identity; /* JSON; NULL: none. Anybody can say anything */
+    int is_open;          /* msgd has accepted it already (auto mode) */
+};
+
+/* The next one, waiting at most timeout_ms. 1; 0: none in that time; -EINTR, or what failed: the
+ * next call tries again. */
+MSGD_API MSGD_MUST_USE int msgd_next_offer(struct msgd_listener *l, struct msgd_offer *out,
+                                           int timeout_ms);
+
+/* For any event loop: when it is readable, msgd_next_offer with timeout 0 until it returns 0. */
+MSGD_API int msgd_listener_fd(const struct msgd_listener *l);
+
+/*
+ * Accepts (in auto mode: takes). The session then belongs to whoever has it, until it is closed or
+ * aborted, also without m. 0; -ENOENT (it is gone), -EMFILE, -EAGAIN...; see msgd_error(m).
+ */
+MSGD_API MSGD_MUST_USE int msgd_accept(struct msgd_listener *l, const struct msgd_offer *offer,
+                                       struct msgd_session **out);
+
+/* Refuses (in auto mode: aborts) with a reason, a short token that reaches the client; NULL:
+ * "refused". 0, or as msgd_accept. */
+MSGD_API MSGD_MUST_USE int msgd_refuse(struct msgd_listener *l, const struct msgd_offer *offer,
+                                       const char *reason);
+
 /* ---- Anything else that the control socket can do ---- */
 
 /*
@@ -232,10 +426,12 @@ MSGD_API MSGD_MUST_USE int msgd_resolve(struct msgd *m, const char *name, struct
  * answer for 30 s); -ECONNRESET (msgd went away before it answered); -ENOTCONN or what connect(2)
  * said (it is not there); -EBUSY (a call with "more" is under way); or as msgd_error_name says:
  *
- *     NameTaken EEXIST       PortTaken EADDRINUSE      NotPermitted EACCES      QuotaExceeded
- * EDQUOT NoSuchEndpoint ENOENT  AlreadyAttached EBUSY     BadAddress EADDRNOTAVAIL TooLarge
- * EMSGSIZE TryAgain EAGAIN        BadConfiguration EINVAL   InvalidParameter EINVAL  ExpectedMore
- * EINVAL MethodNotFound ENOSYS  InterfaceNotFound ENOSYS  any other EREMOTEIO
+ *     NameTaken EEXIST       PortTaken EADDRINUSE     NotPermitted EACCES
+ *     QuotaExceeded EDQUOT   NoSuchEndpoint ENOENT    NoSuchSession ENOENT
+ *     AlreadyAttached EBUSY  BadAddress EADDRNOTAVAIL TooLarge EMSGSIZE
+ *     TryAgain EAGAIN        BadConfiguration EINVAL  InvalidParameter EINVAL
+ *     ExpectedMore EINVAL    MethodNotFound ENOSYS    InterfaceNotFound ENOSYS
+ *     any other EREMOTEIO
  */
 MSGD_API MSGD_MUST_USE int msgd_call(struct msgd *m, const char *method, const char *parameters,
                                      char **reply);

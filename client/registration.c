@@ -110,6 +110,7 @@ static const char *const mode_keys[] = {"exclusive", "share", "copy"};
 static const char *const on_conflict_keys[] = {"reject", "queue", "replace"};
 static const char *const when_full_keys[] = {"drop-new", "drop-old"};
 static const char *const format_keys[] = {"json", "raw"};
+static const char *const sessions_keys[] = {"off", "auto", "ask"};
 
 #define N_KEYS(keys) (sizeof(keys) / sizeof((keys)[0]))
 
@@ -124,6 +125,8 @@ static const char *bad_field(const struct msgd_registration *from)
         return "when_full";
     if ((unsigned)from->format >= N_KEYS(format_keys))
         return "format";
+    if ((unsigned)from->sessions >= N_KEYS(sessions_keys))
+        return "sessions";
     if (from->lease_s < MSGD_LEASE_NONE)
         return "lease_s";
     if (from->mailbox_bytes > INT64_MAX)
@@ -166,6 +169,10 @@ static void put_members(struct json_writer *w, const struct msgd_registration *f
             json_put_string(w, NULL, *network);
         json_end_array(w);
     }
+    if (from->sessions != MSGD_SESSIONS_OFF)
+        json_put_string(w, "sessions", sessions_keys[from->sessions]);
+    if (from->is_single_port)
+        json_put_string(w, "session_ports", "single");
     if (from->no_gro)
         json_put_bool(w, "gro", false);
     if (from->receive_buffer_bytes != 0)
