@@ -2,9 +2,12 @@
 """What stands in docs/examples works as it stands there."""
 
 import os
+import random
 import sys
+import threading
 
-from msgd_test import BUILD, SOURCE, WRAPPER, Story, main, run
+from msgd_proxy import Proxy
+from msgd_test import BUILD, SOURCE, WRAPPER, Closed, Story, main, run
 
 EXAMPLES = SOURCE / "docs/examples"
 
@@ -19,6 +22,35 @@ class Examples(Story):
         lines = example.wait_for_lines(2)
         self.assertIn("21.5", lines[0])
         self.assertIn("ü", lines[1])
+
+    def client(self, *arguments, **options):
+        return run([sys.executable, "-B", EXAMPLES / "client.py", *arguments], timeout=60, **options)
+
+    def shout_in_sessions(self, msgd, receiver):
+        """Answers each message of each session in capitals, and finishes when the client has; until the daemon ends."""
+        try:
+            while True:
+                event = receiver.connection.receive(3600)
+                if event["event"] == "message":
+                    msgd.call("Write", session=event["session"], payload=event["payload"].upper())
+                elif event["event"] == "finish":
+                    msgd.call("Close", session=event["session"])
+        except (OSError, Closed):
+            pass
+
+    def test_client_py_holds_a_session_on_a_network_that_loses_some(self):
+        first = random.randrange(25000, 29900)
+        ports = [first, first + 99]
+        msgd = self.start({"session_port_range": ports})
+        receiver = msgd.receive("shout", sessions="auto")
+        threading.Thread(target=self.shout_in_sessions, args=[msgd, receiver], daemon=True).start()
+        proxy = Proxy(self.folder, f"127.0.0.1:{receiver.port}", loss=10, ports=ports)
+        self.addCleanup(proxy.close)
+        lines = [f'"line {n}"' for n in range(200)] + ['"' + "long " * 20000 + '"']
+        result = self.client("connect", f"{proxy.address}:{proxy.port}", '{"user": "ada"}', input="\n".join(lines))
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertEqual(result.stdout.splitlines(), [line.upper() for line in lines])
+        proxy.stop()
 
     def test_the_tour_goes_to_its_end(self):
         if WRAPPER:
