@@ -416,6 +416,149 @@ MSGD_API MSGD_MUST_USE int msgd_accept(struct msgd_listener *l, const struct msg
  * "refused". 0, or as msgd_accept. */
 MSGD_API MSGD_MUST_USE int msgd_refuse(struct msgd_listener *l, const struct msgd_offer *offer,
                                        const char *reason);
+/* ---- Acknowledged messages and requests ---- */
+
+/*
+ * A sender of messages whose fate it learns: a UDP socket of its own to one target, msgd's endpoint
+ * on this host or on another. Messages go again until they are answered; each is delivered at most
+ * once, and each fate is told exactly once. Many may be under way; order is kept only as far as
+ * nothing is lost. No thread: what is to be done is done inside msgd_sender_results and
+ * msgd_send_wait. For one thread at a time; a forked child may close its copy and nothing else.
+ *
+ *     struct msgd_sender *s;
+ *     struct msgd_result results[64];
+ *     int n = msgd_sender_open(&s, "sensor-hub.example:7000", NULL);
+ *     if (n == 0)
+ *         n = msgd_sender_put(s, &(struct msgd_send){.data = text, .length = strlen(text)});
+ *     while (n >= 0 && msgd_sender_unanswered(s) > 0) {
+ *         n = msgd_sender_results(s, results, 64, -1);
+ *         for (int i = 0; i < n; i++)
+ *             printf("%s\n", msgd_outcome_name(results[i].outcome));
+ *     }
+ */
+struct msgd_sender;
+
+/* Everything that is zero takes the default. */
+struct msgd_sender_options {
+    const char *socket_path; /* where the target is a name: as for msgd_open */
+    uint32_t max_unanswered; /* messages under way, and results not yet fetched: 1 to 4,096; 256 */
+    int timeout_ms;          /* of each message: 5,000; -1: for ever */
+};
+
+/*
+ * Opens. target: "ip:port", "[ip6]:port", "host:port" or the name of an endpoint of msgd. Of
+ * several addresses those that refuse are passed over until one has answered. options may be NULL.
+ * 0; -EINVAL (no such target, or an address of many: broadcast, multicast), -ENOENT (no such host
+ * or name), -EAGAIN, -ENOTCONN (msgd is not there, for a name), -ENOMEM, or what connect(2) says
+ * (*out is then NULL, and msgd_sender_error(NULL) has the sentence for this thread).
+ */
+MSGD_API MSGD_MUST_USE int msgd_sender_open(struct msgd_sender **out, const char *target,
+                                            const struct msgd_sender_options *options);
+
+/* Closes. Messages whose results were not fetched may have arrived or not. Returns NULL. NULL is
+ * fine. */
+MSGD_API struct msgd_sender *msgd_sender_close(struct msgd_sender *s);
+
+/* What the last failure on s was, in one line. Never NULL. s NULL: of this thread's
+ * msgd_sender_open. */
+MSGD_API const char *msgd_sender_error(const struct msgd_sender *s);
+
+/* The address that is sent to. */
+MSGD_API void msgd_sender_address(const struct msgd_sender *s, struct msgd_address *out);
+
+/* What a message waits for: until it is in the mailbox (on disk, where the endpoint is durable),
+ * until its consumer has released it, or for the consumer's reply. */
+enum msgd_wish { MSGD_WISH_STORED, MSGD_WISH_RELEASED, MSGD_WISH_REPLY };
+
+struct msgd_send {
+    const void *data; /* one JSON text of length bytes, copied */
+    size_t length;
+    enum msgd_wish wish;
+    const char *id; /* NULL: one of the library's own. Else 1 to 64 printable bytes without blanks,
+                       '"' and '\': whoever sends it again within four minutes sends the same
+                       message, which is delivered once */
+    int timeout_ms; /* 0: the sender's; -1: for ever */
+    void *token;    /* comes back with the result */
+};
+
+/*
+ * Puts a message to be sent, which happens with the next msgd_sender_results (or here, where many
+ * wait). 0; -EAGAIN (max_unanswered: fetch results first); -EINVAL (not JSON, or such an id cannot
+ * be); -EMSGSIZE; -EEXIST (a message of that id is under way); -ENOMEM; -ESTALE (in a forked
+ * child).
+ */
+MSGD_API MSGD_MUST_USE int msgd_sender_put(struct msgd_sender *s, const struct msgd_send *message);
+
+enum msgd_outcome {
+    MSGD_OUTCOME_STORED,      /* it is in the mailbox */
+    MSGD_OUTCOME_RELEASED,    /* its consumer is done with it; of a request: without a reply */
+    MSGD_OUTCOME_REPLIED,     /* reply has the answer */
+    MSGD_OUTCOME_REFUSED,     /* reason says why */
+    MSGD_OUTCOME_TIMED_OUT,   /* no answer in time: it may have arrived or not */
+    MSGD_OUTCOME_UNREACHABLE, /* nobody is there */
+};
+
+/* What became of a message. What the pointers show is valid until the next msgd_sender_results,
+ * msgd_send_wait or msgd_request. */
+struct msgd_result {
+    void *token;
+    enum msgd_outcome outcome;
+    int error; /* 0 for STORED, RELEASED, REPLIED; else negative: -EACCES, -EMSGSIZE, -EBADMSG
+                  (not JSON), -EAGAIN (full), -ECONNABORTED (dropped later, or another reason),
+                  -ETIMEDOUT, -ECONNREFUSED... */
+    const char *reason; /* REFUSED: a word of docs/protocol.md, such as "not_allowed"; else "" */
+    int is_temporary;   /* REFUSED: until the end of its time, it was tried again */
+    int is_kept;        /* TIMED_OUT, UNREACHABLE: it is known to have been stored */
+    const void *reply;  /* REPLIED: reply_length bytes, not ended by NUL */
+    size_t reply_length;
+    uint32_t n_sent; /* how often it went */
+    int64_t took_ns; /* from its first sending; 0: it never went */
+};
+
+/* "stored", "released", "replied", "refused", "timed_out", "unreachable". */
+MSGD_API const char *msgd_outcome_name(enum msgd_outcome outcome);
+
+/*
+ * Sends what is due, takes in answers, and fetches up to max results, waiting at most timeout_ms
+ * for the first (-1: for as long as anything is under way, 0: not at all). Returns how many; 0 at
+ * the end of the time or if nothing is under way; -EINTR when a signal handler ran; -ESTALE.
+ */
+MSGD_API MSGD_MUST_USE int msgd_sender_results(struct msgd_sender *s, struct msgd_result *results,
+                                               size_t max, int timeout_ms);
+
+/* Messages that were put and whose results were not fetched. */
+MSGD_API size_t msgd_sender_unanswered(const struct msgd_sender *s);
+
+/*
+ * A descriptor for any event loop (poll for input), valid until msgd_sender_close: when it is
+ * readable, call msgd_sender_results with timeout 0 until it returns 0. -EMFILE and the like.
+ */
+MSGD_API int msgd_sender_fd(struct msgd_sender *s);
+
+/*
+ * Sends one message and waits for what becomes of it; results of others stay to be fetched. result
+ * may be NULL. 0: as wished; else result->error, with a sentence; or what msgd_sender_put says;
+ * -EINTR: a signal handler ran, and what became of the message is not known.
+ */
+MSGD_API MSGD_MUST_USE int msgd_send_wait(struct msgd_sender *s, const struct msgd_send *message,
+                                          struct msgd_result *result);
+
+/*
+ * Asks and waits for the answer, *reply of *reply_length bytes, valid as in a result. timeout_ms:
+ * 0: the sender's. 0; -ENOMSG: it was released without a reply; else as msgd_send_wait.
+ */
+MSGD_API MSGD_MUST_USE int msgd_request(struct msgd_sender *s, const void *data, size_t length,
+                                        int timeout_ms, const void **reply, size_t *reply_length);
+
+struct msgd_sender_figures {
+    uint64_t sent;    /* datagrams */
+    uint64_t resent;  /* of these, not for the first time */
+    uint64_t answers; /* datagrams */
+    uint64_t ignored; /* answers that could not be: nonsense, or not to this sender */
+    uint32_t window;  /* how many messages may be under way at present */
+    int64_t rtt_ns;   /* smoothed round trip, 0: not measured yet */
+};
+MSGD_API void msgd_sender_figures(const struct msgd_sender *s, struct msgd_sender_figures *out);
 
 /* ---- Anything else that the control socket can do ---- */
 

@@ -326,7 +326,7 @@ static bool next_unsent(struct resend *r, uint64_t now_ns, struct resend_sending
 {
     while (may_begin_ns(r) <= now_ns) {
         struct slot *s = find(r, r->next_unsent++);
-        if (s == NULL)
+        if (s == NULL || s->state != SLOT_WAITING)
             continue;
         s->interval_ns = r->pace.timeout_ns;
         note_sending(r, s, now_ns, out);
@@ -500,6 +500,21 @@ void resend_unreachable(struct resend *r)
         if (s != NULL)
             decide(r, s, RESEND_UNREACHABLE);
     }
+}
+
+void resend_begin_again(struct resend *r)
+{
+    for (uint64_t number = r->oldest; number < r->next_number; number++) {
+        struct slot *s = find(r, number);
+        if (s == NULL || s->state != SLOT_FLYING)
+            continue;
+        set_state(r, s, SLOT_WAITING);
+        s->n_sent = 0;
+        due_clear(&r->due, index_of(number));
+        if (s->deadline_ns != RESEND_NEVER)
+            due_set(&r->due, index_of(number), s->deadline_ns);
+    }
+    r->next_unsent = r->oldest;
 }
 
 void resend_figures(const struct resend *r, struct resend_figures *out)

@@ -130,6 +130,9 @@ bool resend_reply(struct resend *r, uint64_t now_ns, uint64_t number);
 /* Nobody is there (the kernel says so): every message is told so. */
 void resend_unreachable(struct resend *r);
 
+/* What is under way has gone to an address where nobody was, and goes anew to another. */
+void resend_begin_again(struct resend *r);
+
 /* ---- Figures ---- */
 
 struct resend_figures {

@@ -337,6 +337,29 @@ Test(resend, nobody_there_ends_everything)
     resend_free(r);
 }
 
+Test(resend, another_address_gets_everything_anew)
+{
+    struct resend *r = sender(100);
+    struct resend_sending sending;
+
+    for (int i = 0; i < 3; i++)
+        put(r, RESEND_WISH_STORED, 2 * S);
+    send_all(r, S);
+    resend_begin_again(r);
+    for (uint64_t n = 1; n <= 3; n++) {
+        cr_assert(resend_next(r, S, &sending));
+        cr_expect(sending.number == n && !sending.is_again);
+    }
+    cr_expect_not(resend_next(r, S, &sending));
+    resend_begin_again(r);
+    cr_expect_eq(send_all(r, 2 * S), 0);
+    unsigned n_told = 0;
+    for (struct resend_fate fate; resend_told(r, 2 * S, &fate); n_told++)
+        cr_expect(fate.outcome == RESEND_TIMED_OUT && !fate.is_sent);
+    cr_expect_eq(n_told, 3);
+    resend_free(r);
+}
+
 Test(resend, numbers_never_span_more_than_the_receiver_remembers)
 {
     struct resend *r = sender(RESEND_SPAN);
