@@ -10,9 +10,13 @@
 #define WINDOW_MIN_DATAGRAMS     2u
 #define UNLIMITED                UINT64_MAX
 
-#define CUBIC_BETA  0.7
-#define CUBIC_C     0.4
-#define RENO_GROWTH (3 * (1 - CUBIC_BETA) / (1 + CUBIC_BETA))
+#define CUBIC_BETA 0.7
+#define CUBIC_C    0.4
+/* Segments a round trip. With a queue nobody gains from more than a little above Reno's one: it
+ * would only push others out of it. */
+#define QUEUED_GROWTH    1.5
+#define CUBIC_GROWTH_MAX 1.5 /* times the window, RFC 9438, section 4.4 */
+#define RENO_GROWTH      (3 * (1 - CUBIC_BETA) / (1 + CUBIC_BETA))
 
 #define LEAST_PERIOD_NS UINT64_C(5000000000) /* the least of the last 5 to 10 s */
 
@@ -256,7 +260,8 @@ static void grow_cubic(struct congestion *c, const struct congestion_sample *s)
         begin_epoch(c, s->now_ns);
 
     double t = (double)(s->now_ns - c->epoch_ns + c->smoothed_ns) / SECOND_NS - c->k_s;
-    double target = clamp(CUBIC_C * t * t * t * mss + (double)c->most, window, 1.5 * window);
+    double most = has_queue(c) ? window + QUEUED_GROWTH * mss : CUBIC_GROWTH_MAX * window;
+    double target = clamp(CUBIC_C * t * t * t * mss + (double)c->most, window, most);
 
     c->reno += (c->reno < (double)c->most ? RENO_GROWTH : 1) * mss * n / window;
     window += (target - window) * n / window;

@@ -61,6 +61,13 @@ uint64_t session_random(struct session *s)
     return z ^ z >> 31;
 }
 
+/* Memory that a busy session keeps for its next bytes. */
+void session_trim(struct session *s)
+{
+    stream_in_trim(&s->in);
+    stream_out_trim(&s->out);
+}
+
 /* ---- Ends ---- */
 
 void session_fail(struct session *s, const char *what, const char *reason, size_t n_reason)
@@ -191,9 +198,9 @@ uint64_t session_deadline(const struct session *s)
 
     uint64_t at = earlier(s->debt.due_ns, session_path_deadline(s));
 
-    if (s->state == SESSION_DONE)
-        return earlier(at, s->over_ns);
     at = earlier(at, session_loss_deadline(s));
+    if (s->state == SESSION_DONE)
+        return earlier(at, s->loss.n_probes > 0 ? 0 : s->over_ns);
     at = earlier(at, session_send_deadline(s));
     return earlier(at, s->heard_ns + s->idle_ns);
 }

@@ -107,14 +107,18 @@ static void note_order(struct session *s, const struct delivery *d)
     }
 }
 
+/* 0: it says nothing of the path. */
 static uint64_t rtt_of(const struct delivery *d, uint64_t now_ns, const struct frame *f)
 {
-    uint64_t rtt_ns = now_ns - d->sent_ns, delay_ns;
+    uint64_t rtt_ns = now_ns - d->sent_ns, delay_us = 0;
 
+    if (f->members & FRAME_HAS_DELAY)
+        delay_us = f->delay_us;
     if (d->number == 0 || (d->echo != 0 && d->number != d->echo))
         return 0;
-    delay_ns = f->members & FRAME_HAS_DELAY ? min(f->delay_us, 1000000) * 1000 : 0;
-    return max(delay_ns < rtt_ns ? rtt_ns - delay_ns : rtt_ns, 1);
+    if (delay_us >= SESSION_DELAY_MAX_US)
+        return 0;
+    return max(delay_us * 1000 < rtt_ns ? rtt_ns - delay_us * 1000 : rtt_ns, 1);
 }
 
 void session_loss_acknowledge(struct session *s, uint64_t now_ns, const struct frame *f)
@@ -161,13 +165,18 @@ static bool is_shut(const struct session *s)
 
 static uint64_t timeout_at(const struct session *s)
 {
-    if (s->out.n_in_flight == 0 && !is_shut(s))
+    if (s->out.n_in_flight == 0 && !is_shut(s) && s->state != SESSION_DONE)
+        return SESSION_NEVER;
+    if (s->state == SESSION_DONE && s->is_known_done)
         return SESSION_NEVER;
     return s->loss.asked_ns + backed_off_ns(s);
 }
 
+/* Whatever is under way asks already. */
 static uint64_t keep_alive_at(const struct session *s)
 {
+    if (s->state != SESSION_OPEN || timeout_at(s) != SESSION_NEVER)
+        return SESSION_NEVER;
     return max(s->heard_ns + s->keep_alive_ns, s->loss.asked_ns + KEEP_ALIVE_GAP_NS);
 }
 
@@ -202,7 +211,6 @@ void session_loss_tick(struct session *s, uint64_t now_ns)
         l->asked_ns = now_ns;
         l->n_probes = 1;
         l->is_probe_bare = true;
-        stream_in_trim(&s->in);
-        stream_out_trim(&s->out);
+        session_trim(s);
     }
 }

@@ -274,11 +274,9 @@ size_t session_path_send(struct session *s, uint64_t now_ns, uint8_t *buf, size_
 
     if (p->n_pongs > 0)
         n = send_pong(s, buf, capacity, to);
-    if (s->state != SESSION_OPEN)
-        return n;
     if (n == 0 && now_ns >= p->move.due_ns)
         n = ask_move(s, now_ns, buf, capacity, to);
-    if (n == 0 && now_ns >= p->size.due_ns)
+    if (n == 0 && s->state == SESSION_OPEN && now_ns >= p->size.due_ns)
         n = ask_size(s, now_ns, buf, capacity, to);
     return n;
 }
@@ -290,6 +288,6 @@ uint64_t session_path_deadline(const struct session *s)
     if (p->n_pongs > 0)
         return 0;
     if (s->state != SESSION_OPEN)
-        return SESSION_NEVER;
+        return p->move.due_ns; /* who is done still tells those who ask, wherever they are */
     return p->move.due_ns < p->size.due_ns ? p->move.due_ns : p->size.due_ns;
 }

@@ -6,8 +6,10 @@
 #define NUMBER_REASON   (UINT64_C(1) << 40)
 #define ACK_SEGMENTS    2u                  /* an acknowledgement for every so many, */
 #define ACK_BYTES       2048u               /* or so much */
-#define LINGER_MIN_NS   (1000 * SESSION_MS) /* of a session that is done */
+#define LINGER_MIN_NS   (3000 * SESSION_MS) /* of a session that is done */
+#define LINGER_MAX_NS   (60000 * SESSION_MS)
 #define LINGER_TIMEOUTS 8u
+#define LINGER_LOSS     16u /* so much longer if all were lost */
 
 static bool is_possible(const struct session *s, const struct frame *f)
 {
@@ -46,7 +48,8 @@ static bool take_segment(struct session *s, uint64_t now_ns, const struct frame 
 
     if (!(f->members & FRAME_HAS_OFFSET))
         return true;
-    if (f->body.n == 0 && !f->is_fin) { /* a question alone */
+    if (f->body.n == 0 && !f->is_fin) { /* a question alone: nothing goes on */
+        session_trim(s);
         owe(s, 0);
         return true;
     }
@@ -60,20 +63,30 @@ static bool take_segment(struct session *s, uint64_t now_ns, const struct frame 
     return true;
 }
 
-/* Who knows that the peer has got the acknowledgement of its end need not wait to repeat it. */
+/* How long to go on answering: the more gets lost, the more often the last word must be said. */
+static uint64_t linger_ns(const struct session *s)
+{
+    const struct session_figures *f = &s->figures;
+    uint64_t ns = LINGER_TIMEOUTS * session_timeout_ns(s);
+
+    ns = ns > LINGER_MIN_NS ? ns : LINGER_MIN_NS;
+    ns += ns * LINGER_LOSS * (f->retransmitted + f->ignored) / (f->sent + f->received);
+    return ns < LINGER_MAX_NS ? ns : LINGER_MAX_NS;
+}
+
+/* Who knows that the peer has got the acknowledgement of its end need not wait to repeat it: from
+ * then on an echo tells, for which session_loss_tick asks. */
 static void check_done(struct session *s, uint64_t now_ns, const struct frame *f)
 {
-    uint64_t linger_ns = LINGER_TIMEOUTS * session_timeout_ns(s);
-
     if (s->state == SESSION_OPEN && stream_out_is_done(&s->out) && stream_in_has_end(&s->in)) {
         s->state = SESSION_DONE;
-        s->is_known_done =
-            s->end_number != 0 && f->members & FRAME_HAS_ECHO && f->echo >= s->end_number;
+        s->loss.asked_ns = now_ns;
     }
-    if (s->state == SESSION_DONE)
-        s->over_ns = s->is_known_done
-                         ? now_ns
-                         : now_ns + (linger_ns > LINGER_MIN_NS ? linger_ns : LINGER_MIN_NS);
+    if (s->state != SESSION_DONE)
+        return;
+    s->is_known_done = s->is_known_done || (s->end_number != 0 && f->members & FRAME_HAS_ECHO &&
+                                            f->echo >= s->end_number);
+    s->over_ns = s->is_known_done ? now_ns : now_ns + linger_ns(s);
 }
 
 static void receive_data(struct session *s, uint64_t now_ns, const struct address *from,

@@ -11,7 +11,6 @@
 #define HEADER_END   11u /* ,"fin":true */
 #define HEADER_SACK  10u /* ,"sack":[] */
 #define DELAY_DIGITS 7u
-#define DELAY_MAX_US UINT64_C(9999999)
 
 #define RANGES_ALONE  32u /* of an acknowledgement without a segment */
 #define RANGES_BESIDE 8u  /* for which a segment leaves room */
@@ -69,7 +68,7 @@ static struct frame frame_of(const struct session *s, uint64_t now_ns)
 
         f.members |= FRAME_HAS_ECHO | FRAME_HAS_DELAY;
         f.echo = d->highest;
-        f.delay_us = delay_us < DELAY_MAX_US ? delay_us : DELAY_MAX_US;
+        f.delay_us = delay_us < SESSION_DELAY_MAX_US ? delay_us : SESSION_DELAY_MAX_US;
     }
     return f;
 }
@@ -242,15 +241,14 @@ uint64_t session_send_deadline(const struct session *s)
 
 static void tick(struct session *s, uint64_t now_ns)
 {
-    if (s->state == SESSION_DONE) {
-        if (now_ns < s->over_ns || s->debt.due_ns != SESSION_NEVER)
-            return;
+    if (s->state == SESSION_DONE && now_ns >= s->over_ns && now_ns < s->debt.due_ns) {
         s->over_ns = SESSION_NEVER;
+        s->is_known_done = true; /* or never will be */
         if (session_is_finished(s))
             s->state = SESSION_OVER;
         return;
     }
-    if (now_ns >= s->heard_ns + s->idle_ns) {
+    if (s->state == SESSION_OPEN && now_ns >= s->heard_ns + s->idle_ns) {
         session_fail(s, "idle", "", 0);
         return;
     }
@@ -286,7 +284,7 @@ size_t session_send(struct session *s, uint64_t now_ns, uint8_t *buf, size_t cap
     if (n > 0)
         return n;
     *to = s->path.peer;
-    if (s->state == SESSION_OPEN)
+    if (s->state == SESSION_OPEN || s->loss.n_probes > 0)
         n = send_data(s, now_ns, buf, capacity);
     if (n == 0 && now_ns >= s->debt.due_ns)
         n = send_bare(s, now_ns, false, buf, capacity);

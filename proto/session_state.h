@@ -10,7 +10,8 @@
 
 #define SESSION_MS UINT64_C(1000000)
 
-#define SESSION_ACK_DELAY_NS (5 * SESSION_MS) /* the longest that an acknowledgement waits */
+#define SESSION_ACK_DELAY_NS (5 * SESSION_MS)  /* the longest that an acknowledgement waits */
+#define SESSION_DELAY_MAX_US UINT64_C(9999999) /* what is longer is told as this */
 #define SESSION_N_PONGS      4u
 #define SESSION_REASON_BYTES (FRAME_REASON_MAX + 32u)
 
@@ -101,6 +102,7 @@ struct session {
 };
 
 uint64_t session_random(struct session *s);
+void session_trim(struct session *s);
 void session_fail(struct session *s, const char *what, const char *reason, size_t n_reason);
 
 /* ---- session_loss.c ---- */

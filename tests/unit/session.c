@@ -140,7 +140,7 @@ Test(session, ends_when_both_have_finished)
     cr_assert(session_is_finished(p.side[CLIENT]));
     cr_assert_eq(session_state(p.side[CLIENT]), SESSION_DONE, "its last word may have been lost");
     cr_assert_eq(session_state(p.side[SERVER]), SESSION_OVER, "it knows that all has come");
-    run(&p, 2000 * MS);
+    run(&p, 3000 * MS);
     cr_assert_eq(session_state(p.side[CLIENT]), SESSION_OVER);
     cr_assert_str_empty(session_reason(p.side[CLIENT]));
     close_pair(&p);
