@@ -13,7 +13,6 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #define READ_BYTES  65536u
 #define WRITE_BYTES 65536u
@@ -351,8 +350,7 @@ void bridge_close(struct bridge *b)
     free(b->out);
     uv_poll_stop(&b->poll);
     uv_close((uv_handle_t *)&b->poll, on_closed);
-    close(b->fd);
-    visit_lost_bridge(visit);
+    visit_lost_bridge(visit, b->fd);
 }
 
 /* ---- What the server says ---- */

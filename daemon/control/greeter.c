@@ -84,12 +84,12 @@ void greeter_drained(struct greeter *g)
 
 /* ---- Events ---- */
 
-static void put_event(const struct greeter *g, const struct visit *visit, struct json_writer *w,
+static void put_event(const struct greeter *g, const char *session, struct json_writer *w,
                       const char *event)
 {
     json_put_string(w, "name", g->desk->name);
     json_put_uint(w, "generation", g->desk->entry ? g->desk->entry->generation : 0);
-    json_put_string(w, "session", visit->id);
+    json_put_string(w, "session", session);
     json_put_string(w, "event", event);
 }
 
@@ -100,7 +100,7 @@ static struct json_writer *begin(struct greeter *g, const struct visit *visit, c
     if (!g->call || !call_is_live(g->call))
         return NULL;
     w = call_begin_continued(g->call);
-    put_event(g, visit, w, event);
+    put_event(g, visit->id, w, event);
     return w;
 }
 
@@ -159,7 +159,7 @@ void greeter_write_message(const struct greeter *g, const struct visit *visit,
                            struct json_writer *w, const void *text, size_t n)
 {
     varlink_begin_reply(w, true);
-    put_event(g, visit, w, "message");
+    put_event(g, visit->id, w, "message");
     json_put_string_n(w, "payload", text, n);
     varlink_end(w);
 }
@@ -224,6 +224,15 @@ static void refuse(struct call *call, const struct desk *desk, const struct peer
     call_finish(call);
 }
 
+/* From now on it hears of every session. */
+static void tell_listening(struct listen *l)
+{
+    struct json_writer *w = call_begin_continued(l->call);
+
+    put_event(&l->greeter, "", w, "listening");
+    call_send(l->call);
+}
+
 void method_listen(struct call *call)
 {
     struct desk *desk = access_owned_by_name(call);
@@ -248,4 +257,5 @@ void method_listen(struct call *call)
     call->cancel = on_cancelled;
     call->is_stream = call->is_unbounded = true;
     greeter_join(&l->greeter, desk, call, false);
+    tell_listening(l);
 }

@@ -23,7 +23,7 @@ static struct visit *find_own(struct call *call, const char *id)
 {
     struct visit *visit = visit_find(call->control, id);
 
-    if (!visit || visit->state == VISIT_ENDED || !visit->desk->entry) {
+    if (!visit || visit->state == VISIT_ENDED || visit->is_aborted || !visit->desk->entry) {
         answer_no_such_session(call, id);
         return NULL;
     }

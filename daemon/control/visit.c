@@ -142,13 +142,19 @@ static void give_quota(struct visit *visit)
     visit->has_quota = false;
 }
 
+static void close_stream(struct visit *visit)
+{
+    if (visit->stream >= 0)
+        close(visit->stream);
+    visit->stream = -1;
+}
+
 static void visit_free(struct visit *visit)
 {
     struct control *control = visit->control;
 
     give_quota(visit);
-    if (visit->stream >= 0)
-        close(visit->stream);
+    close_stream(visit);
     list_remove(&visit->untaken);
     list_remove(&visit->of_greeter);
     list_remove(&visit->of_desk);
@@ -349,8 +355,10 @@ int visit_accept(struct visit *visit)
 
 void visit_abort(struct visit *visit, const char *reason)
 {
-    if (visit->state == VISIT_OPEN)
-        carrier_abort(visit->carrier, reason);
+    if (visit->state != VISIT_OPEN)
+        return;
+    visit->is_aborted = true;
+    carrier_abort(visit->carrier, reason);
 }
 
 void visit_ended(struct visit *visit, const char *reason)
@@ -358,6 +366,7 @@ void visit_ended(struct visit *visit, const char *reason)
     visit->state = VISIT_ENDED;
     snprintf(visit->reason, sizeof(visit->reason), "%s", reason);
     list_remove(&visit->untaken);
+    close_stream(visit); /* which nobody reads */
     /* What only lingers is bounded by the ports. */
     if (reason[0] == '\0')
         give_quota(visit);
@@ -377,9 +386,13 @@ void visit_gone(struct visit *visit)
         visit_free(visit);
 }
 
-void visit_lost_bridge(struct visit *visit)
+void visit_lost_bridge(struct visit *visit, int stream)
 {
     visit->bridge = NULL;
+    /* The worker is to see why it ends before it sees that nobody is there. */
+    visit->stream = stream;
+    if (visit->state != VISIT_OPEN)
+        close_stream(visit);
     if (!visit->carrier)
         visit_free(visit);
 }

@@ -50,6 +50,7 @@ struct visit {
     uint16_t port;   /* of its own; 0: none */
     bool has_quota;
     bool is_announced;    /* its greeter knows of it */
+    bool is_aborted;      /* the worker has been told, and will say that it has ended */
     uint64_t since_ms;    /* uv_now */
     uint64_t deadline_ms; /* while it is untaken */
     struct carrier *carrier;
@@ -93,8 +94,8 @@ void visit_refuse(struct visit *visit, const char *reason);
 void visit_abort(struct visit *visit, const char *reason);
 /* Somebody reads it now: a bridge, or who was given the stream socket. */
 void visit_taken(struct visit *visit);
-/* Its bridge has closed. */
-void visit_lost_bridge(struct visit *visit);
+/* Its bridge has closed and gives the stream back. */
+void visit_lost_bridge(struct visit *visit, int stream);
 
 /* Ends every session of the desk: "released", "moved"... */
 void visits_end(struct desk *desk, const char *reason);

@@ -28,11 +28,19 @@ static void gone_done(struct command *command)
         carrier_free(c);
 }
 
+/* Control may free it from here on. */
 static void leave(struct carrier *c)
 {
     list_remove(&c->of_endpoint);
     c->gone.done = gone_done;
     command_finish(c->worker, &c->gone);
+}
+
+static bool leave_step(struct worker *w, struct task *t)
+{
+    (void)w;
+    leave(CONTAINER_OF(t, struct carrier, leave));
+    return false;
 }
 
 void carrier_handle_closed(uv_handle_t *handle)
@@ -71,8 +79,10 @@ static void close_all(struct carrier *c)
     c->has_timer = false;
     carrier_close_stream(c);
     close_udp(c);
+    /* Who called this may still look at it. */
+    c->leave.step = leave_step;
     if (c->n_handles == 0)
-        leave(c);
+        task_queue(c->worker, &c->leave);
 }
 
 static void ended_done(struct command *command)
@@ -145,9 +155,10 @@ void carrier_kill(struct carrier *c, const char *reason)
 {
     if (c->state == CARRIER_CLOSING)
         return;
-    if (c->session != NULL && session_state(c->session) == SESSION_OPEN) {
-        session_abort(c->session, reason);
+    if (c->session != NULL) {
+        session_abort(c->session, reason); /* nothing where it has failed or is done */
         carrier_send(c);
+        look_at_end(c);
     }
     carrier_end_stream(c, reason);
     carrier_write_stream(c);

@@ -57,6 +57,7 @@ struct carrier {
     char abort_reason[CONNECT_REASON_MAX + 1]; /* control's, until the command runs */
     bool is_abort_posted;                      /* control's */
     bool is_forgotten; /* control's: to be freed when the abort has come back */
+    struct task leave;
     struct command open;
     struct command abort;
     struct command ended;

@@ -18,7 +18,8 @@ import socket
 import time
 
 from msgd_frame import frame, parse
-from msgd_process import SLOWNESS
+from msgd_process import SLOWNESS, wait_until
+from msgd_test import Story
 
 RS, LF = b"\x1e", b"\n"
 BODY = 1000
@@ -232,3 +233,43 @@ class SessionClient:
             self.until(lambda: False, "a close", timeout)
         except Ended as ended:
             return str(ended)
+
+
+class SessionStory(Story):
+    """A daemon, servers by Receive, and clients as above."""
+
+    def setUp(self):
+        super().setUp()
+        self.msgd = self.start()
+
+    def serve(self, name="talk", **parameters):
+        """A Receive caller of an endpoint with sessions."""
+        return self.msgd.receive(name, **{"sessions": "auto", **parameters})
+
+    def listening(self, name, msgd=None):
+        """A Listen that hears of sessions from now on."""
+        listen = (msgd or self.msgd).connect().stream("Listen", name=name)
+        self.event(listen, "listening", session="")
+        return listen
+
+    def client(self, server, to=None, **options):
+        client = SessionClient((to or "127.0.0.1", server.port), **options)
+        self.addCleanup(client.close)
+        return client
+
+    def event(self, server, kind, **wanted):
+        """The next reply of a Receive or Listen must be this event."""
+        connection = getattr(server, "connection", server)
+        event = connection.receive()
+        self.assertEqual(event.get("event"), kind, event)
+        for key, value in wanted.items():
+            self.assertEqual(event[key], value, event)
+        return event
+
+    def counted(self, name):
+        """A metric of msgd itself."""
+        text = self.msgd.call("Metrics")["text"]
+        return next(int(line.split()[1]) for line in text.splitlines() if line.startswith(f"msgd_{name} "))
+
+    def wait_for_count(self, name, value):
+        wait_until(lambda: self.counted(name) == value, 10, f"{name} to be {value}")
