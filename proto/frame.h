@@ -143,6 +143,12 @@ size_t frame_write(const struct frame *f, uint8_t *buf, size_t capacity);
  * empty or no JSON: the caller looks. A body that does not begin with RS is one element. */
 bool frame_batch_next(const struct frame_slice *body, size_t *at, struct frame_slice *text);
 
+/* Tells a source and its number from a text. text: as struct frame_id has it, at most FRAME_ID_MAX
+ * bytes; out->text points there. */
+void frame_id_read(const void *text, size_t n, struct frame_id *out);
+/* Writes the id of a source's message. Returns its length. */
+size_t frame_id_print(uint64_t source, uint64_t number, char text[FRAME_ID_MAX]);
+
 const char *frame_type_name(enum frame_type type); /* "send"; FRAME_OTHER: "" */
 
 #endif

@@ -50,15 +50,16 @@ void record_tag(const struct record *r, struct message_tag *out)
     const uint8_t *trailer = (const uint8_t *)(r + 1) + record_length_of(word);
 
     *out = (struct message_tag){0};
-    if (n == 0)
+    if (n < RECORD_TRAILER_HEAD)
         return;
     enum message_type type = (enum message_type)(*trailer & ~RECORD_AWAITED);
     if (type != MESSAGE_SEND && type != MESSAGE_REQUEST && type != MESSAGE_REPLY)
         return;
     out->type = type;
     out->is_awaited = (*trailer & RECORD_AWAITED) != 0;
-    out->n_id = n - 1;
-    out->id = (const char *)trailer + 1;
+    out->allowance = trailer[1] * RECORD_ALLOWANCE_UNIT;
+    out->n_id = n - RECORD_TRAILER_HEAD;
+    out->id = (const char *)trailer + RECORD_TRAILER_HEAD;
 }
 
 uint32_t message_tag_write(const struct message_tag *tag, uint8_t trailer[RECORD_TRAILER_MAX])
@@ -66,9 +67,11 @@ uint32_t message_tag_write(const struct message_tag *tag, uint8_t trailer[RECORD
     if (tag->type == MESSAGE_PLAIN)
         return 0;
     trailer[0] = (uint8_t)((uint8_t)tag->type | (tag->is_awaited ? RECORD_AWAITED : 0));
+    size_t units = tag->allowance / RECORD_ALLOWANCE_UNIT;
+    trailer[1] = units < UINT8_MAX ? (uint8_t)units : UINT8_MAX;
     if (tag->n_id > 0)
-        memcpy(trailer + 1, tag->id, tag->n_id);
-    return tag->n_id + 1;
+        memcpy(trailer + RECORD_TRAILER_HEAD, tag->id, tag->n_id);
+    return tag->n_id + RECORD_TRAILER_HEAD;
 }
 
 const char *message_type_name(enum message_type type)

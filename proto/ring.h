@@ -148,11 +148,13 @@ static inline void *record_payload(struct record *r)
 }
 
 /*
- * A trailer: one byte that says what kind of framed message it was, then its id, which may be
- * empty. A plain message has none.
+ * A trailer: one byte that says what kind of framed message it was, one that says how long an
+ * answer to it may be, then its id, which may be empty. A plain message has none.
  */
-#define RECORD_TRAILER_MAX 65u
-#define RECORD_AWAITED     0x80u /* its sender waits to hear what has become of it */
+#define RECORD_TRAILER_HEAD   2u
+#define RECORD_TRAILER_MAX    66u
+#define RECORD_ALLOWANCE_UNIT 4u    /* bytes */
+#define RECORD_AWAITED        0x80u /* its sender waits to hear what has become of it */
 
 enum message_type {
     MESSAGE_PLAIN = 0,
@@ -165,23 +167,25 @@ enum message_type {
 struct message_tag {
     enum message_type type;
     bool is_awaited;
-    uint32_t n_id;  /* 0: it has none */
-    const char *id; /* n_id bytes, not ended by NUL */
+    size_t allowance; /* bytes that an answer may have; rounded down, and some hundred at most */
+    uint32_t n_id;    /* 0: it has none */
+    const char *id;   /* n_id bytes, not ended by NUL */
 };
 
-/* Does somebody wait for the release of this record? (What a request waits for is the reply.) */
-static inline bool record_release_is_awaited(const struct record *r)
+/* Does its sender wait to hear what becomes of it? */
+static inline bool record_is_awaited(const struct record *r)
 {
     uint32_t word = atomic_load_explicit(&r->word, memory_order_relaxed);
 
     return record_trailer_length_of(word) > 0 &&
-           ((const uint8_t *)(r + 1))[record_length_of(word)] == (MESSAGE_SEND | RECORD_AWAITED);
+           (((const uint8_t *)(r + 1))[record_length_of(word)] & RECORD_AWAITED) != 0;
 }
 
 /* Of a whole record. A trailer that cannot be reads as a plain message's. Points into the record.
  */
 void record_tag(const struct record *r, struct message_tag *out);
-/* Writes a trailer; n_id at most RECORD_TRAILER_MAX - 1. Returns its length, 0 for a plain message.
+/* Writes a trailer; n_id at most RECORD_TRAILER_MAX - RECORD_TRAILER_HEAD. Returns its length, 0
+ * for a plain message.
  */
 uint32_t message_tag_write(const struct message_tag *tag, uint8_t trailer[RECORD_TRAILER_MAX]);
 /* "plain", "send", "request", "reply". */

@@ -27,6 +27,9 @@ struct config_limits {
     uint64_t frame_bytes;
     uint64_t frame_timeout_s;
     uint32_t replies_per_source;
+    uint32_t answers_per_source;
+    uint32_t sources;
+    uint32_t reply_cache_bytes;
 };
 
 /* A static endpoint. */

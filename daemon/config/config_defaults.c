@@ -113,7 +113,10 @@ int config_init_defaults(struct config *config, const struct config_environment 
                    .quarantine_bytes = 8u * 1024u * 1024u,
                    .frame_bytes = 1024u * 1024u,
                    .frame_timeout_s = 5,
-                   .replies_per_source = 1000},
+                   .replies_per_source = 1000,
+                   .answers_per_source = 10000,
+                   .sources = 16384,
+                   .reply_cache_bytes = 1024u * 1024u},
         .policy = {.daemon_uid = environment->uid},
     };
     error = find_administrators(&config->policy);

@@ -4,11 +4,14 @@
 
 #include <sys/un.h>
 
-#define MAX_WORKERS     64
-#define MAX_STATE_PATH  3000 /* what the names in it still fit behind */
-#define MAX_BYTES       (INT64_C(1) << 50)
-#define MAX_COUNT       10000000
-#define MAX_FRAME_BYTES (64 * 1024 * 1024)
+#define MAX_WORKERS    64
+#define MAX_STATE_PATH 3000 /* what the names in it still fit behind */
+#define MAX_BYTES      (INT64_C(1) << 50)
+/* Of which each worker has so many: 1 GiB. */
+#define MAX_SOURCES_KEPT      (1 << 20)
+#define MAX_REPLY_CACHE_BYTES (1 << 30)
+#define MAX_COUNT             10000000
+#define MAX_FRAME_BYTES       (64 * 1024 * 1024)
 
 static int read_socket(struct reader *r, json_t *value, const struct place *place)
 {
@@ -115,13 +118,35 @@ static int read_frame_timeout_s(struct reader *r, json_t *value, const struct pl
     return read_count(r, value, place, 1, 3600, &r->config->limits.frame_timeout_s);
 }
 
+/* A limit of a worker: 32 bits are enough. */
+static int read_small(struct reader *r, json_t *value, const struct place *place, int64_t max,
+                      uint32_t *out)
+{
+    uint64_t n = *out;
+    int outcome = read_count(r, value, place, 0, max, &n);
+
+    *out = (uint32_t)n;
+    return outcome;
+}
+
 static int read_replies_per_source(struct reader *r, json_t *value, const struct place *place)
 {
-    uint64_t n = r->config->limits.replies_per_source;
-    int outcome = read_count(r, value, place, 0, MAX_COUNT, &n);
+    return read_small(r, value, place, MAX_COUNT, &r->config->limits.replies_per_source);
+}
 
-    r->config->limits.replies_per_source = (uint32_t)n;
-    return outcome;
+static int read_answers_per_source(struct reader *r, json_t *value, const struct place *place)
+{
+    return read_small(r, value, place, MAX_COUNT, &r->config->limits.answers_per_source);
+}
+
+static int read_sources(struct reader *r, json_t *value, const struct place *place)
+{
+    return read_small(r, value, place, MAX_SOURCES_KEPT, &r->config->limits.sources);
+}
+
+static int read_reply_cache_bytes(struct reader *r, json_t *value, const struct place *place)
+{
+    return read_small(r, value, place, MAX_REPLY_CACHE_BYTES, &r->config->limits.reply_cache_bytes);
 }
 
 static const struct key limit_keys[] = {
@@ -134,6 +159,9 @@ static const struct key limit_keys[] = {
     {"frame_bytes", read_frame_bytes},
     {"frame_timeout_s", read_frame_timeout_s},
     {"replies_per_source", read_replies_per_source},
+    {"answers_per_source", read_answers_per_source},
+    {"sources", read_sources},
+    {"reply_cache_bytes", read_reply_cache_bytes},
     {NULL, NULL},
 };
 

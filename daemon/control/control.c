@@ -168,6 +168,9 @@ static int start_workers(struct control *control)
                    .session_gone = on_session_gone},
         .max_descriptor = control->options.max_descriptor,
         .replies_per_source = control->config.limits.replies_per_source,
+        .answers_per_source = control->config.limits.answers_per_source,
+        .max_sources = control->config.limits.sources,
+        .reply_cache_bytes = control->config.limits.reply_cache_bytes,
         .link_arena_bytes = LINK_ARENA_BYTES,
     };
 

@@ -54,6 +54,9 @@ static void put_limits(struct json_writer *w, const struct config_limits *limits
     json_put_uint(w, "frame_bytes", limits->frame_bytes);
     json_put_uint(w, "frame_timeout_s", limits->frame_timeout_s);
     json_put_uint(w, "replies_per_source", limits->replies_per_source);
+    json_put_uint(w, "answers_per_source", limits->answers_per_source);
+    json_put_uint(w, "sources", limits->sources);
+    json_put_uint(w, "reply_cache_bytes", limits->reply_cache_bytes);
     json_end_object(w);
 }
 

@@ -105,8 +105,9 @@ static void answer_sent(struct call *call, int status)
         call_begin_reply(call);
         call_finish(call);
     } else if (status == -EACCES) {
-        call_not_permitted(call, "no replies to an endpoint of this msgd, a broadcast or multicast "
-                                 "address, or port 0");
+        call_not_permitted(call,
+                           "no replies to an endpoint of this msgd (but to a request of its), "
+                           "a broadcast or multicast address, port 0, or a reply");
     } else if (status == -EMSGSIZE) {
         answer_too_long(call);
     } else if (status == -EAGAIN) {
@@ -201,6 +202,8 @@ static void reply_to(struct call *call, const struct desk *desk, struct origin *
     } else {
         request.from = origin->to;
         request.to = origin->from;
+        request.type = origin->type;
+        frame_id_read(origin->id, origin->n_id, &request.id);
         origin->is_answered = send_datagram(call, desk, &request, payload);
     }
 }

@@ -198,6 +198,8 @@ static void put_workers(FILE *out, const struct metrics *m)
         sum.links_broken += m->workers[i].links_broken;
         sum.replies_limited += m->workers[i].replies_limited;
         sum.replies_refused += m->workers[i].replies_refused;
+        sum.answers_suppressed += m->workers[i].answers_suppressed;
+        sum.answers_limited += m->workers[i].answers_limited;
         sum.bytes_resident += m->workers[i].bytes_resident;
     }
     put_sum(out, "quarantine_missed_total", "counter",
@@ -210,6 +212,11 @@ static void put_workers(FILE *out, const struct metrics *m)
             sum.replies_limited);
     put_sum(out, "replies_refused_total", "counter", "Replies refused for their destination.",
             sum.replies_refused);
+    put_sum(out, "answers_suppressed_total", "counter",
+            "Answers of msgd's own that would have been longer than what they answer.",
+            sum.answers_suppressed);
+    put_sum(out, "answers_limited_total", "counter",
+            "Answers of msgd's own refused by answers_per_source.", sum.answers_limited);
     put_sum(out, "arena_bytes", "gauge", "Memory that messages lie in.", sum.bytes_resident);
 }
 

@@ -8,6 +8,7 @@
 
 #include "daemon/base/error.h"
 #include "proto/address.h"
+#include "proto/ring.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -19,6 +20,9 @@ struct origin {
     uint64_t seq;
     struct address from;
     struct address to;
+    enum message_type type;
+    uint8_t n_id;
+    char id[RECORD_TRAILER_MAX - RECORD_TRAILER_HEAD];
     bool is_answered;
 };
 

@@ -114,8 +114,14 @@ struct handing {
 static int note(struct receive *receive, const struct record *record)
 {
     struct origin origin = {.seq = record->seq};
+    struct message_tag tag;
     int r;
 
+    record_tag(record, &tag);
+    origin.type = tag.type;
+    origin.n_id = (uint8_t)tag.n_id;
+    if (tag.n_id > 0)
+        memcpy(origin.id, tag.id, tag.n_id);
     record_from(record, &origin.from);
     record_to(record, &origin.to);
     r = origins_add(&receive->origins, &origin);

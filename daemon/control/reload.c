@@ -13,6 +13,19 @@ static void warn_if(bool has_changed, const char *key)
                     key);
 }
 
+/* Limits of workers. */
+static void keep_limits(const struct config_limits *now, struct config_limits *fresh)
+{
+    warn_if(now->replies_per_source != fresh->replies_per_source, "limits.replies_per_source");
+    warn_if(now->answers_per_source != fresh->answers_per_source, "limits.answers_per_source");
+    warn_if(now->sources != fresh->sources, "limits.sources");
+    warn_if(now->reply_cache_bytes != fresh->reply_cache_bytes, "limits.reply_cache_bytes");
+    fresh->replies_per_source = now->replies_per_source;
+    fresh->answers_per_source = now->answers_per_source;
+    fresh->sources = now->sources;
+    fresh->reply_cache_bytes = now->reply_cache_bytes;
+}
+
 /* What is fixed at start keeps its value. */
 static void keep_fixed(struct config *now, struct config *fresh)
 {
@@ -22,15 +35,13 @@ static void keep_fixed(struct config *now, struct config *fresh)
     warn_if(strcmp(now->state_directory, fresh->state_directory) != 0, "state");
     warn_if(now->workers != fresh->workers, "workers");
     warn_if(now->poll_us != fresh->poll_us, "poll_us");
-    warn_if(now->limits.replies_per_source != fresh->limits.replies_per_source,
-            "limits.replies_per_source");
+    keep_limits(&now->limits, &fresh->limits);
     fresh->socket_path = now->socket_path;
     fresh->state_directory = now->state_directory;
     now->socket_path = socket_path;
     now->state_directory = state_directory;
     fresh->workers = now->workers;
     fresh->poll_us = now->poll_us;
-    fresh->limits.replies_per_source = now->limits.replies_per_source;
 }
 
 static void swap(struct control *control, struct config *fresh)

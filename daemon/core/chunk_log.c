@@ -265,6 +265,13 @@ bool chunk_log_answer(struct chunk_log *log, uint64_t position)
     return true;
 }
 
+bool chunk_log_is_answered(const struct chunk_log *log, uint64_t position)
+{
+    uint64_t mask;
+
+    return (*bit_word(log->bits[chunk_at(log, position)].answered, position, &mask) & mask) != 0;
+}
+
 void chunk_log_free(struct chunk_log *log, uint64_t position)
 {
     uint64_t start = position - offset_of(position);

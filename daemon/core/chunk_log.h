@@ -81,6 +81,7 @@ struct record *chunk_log_at(const struct chunk_log *log, uint64_t position, uint
 struct record *chunk_log_find(const struct chunk_log *log, uint64_t position);
 /* Notes that the record there has been answered. False: it was already. */
 bool chunk_log_answer(struct chunk_log *log, uint64_t position);
+bool chunk_log_is_answered(const struct chunk_log *log, uint64_t position);
 
 /* The record at `position` is no longer needed; its memory may be used again. */
 void chunk_log_free(struct chunk_log *log, uint64_t position);

@@ -59,14 +59,23 @@ static void want_release(struct lane *lane, bool is_wanted)
 void lane_note_filed(struct lane *lane, const struct record *r)
 {
     /* Before the head moves over the record, so that who releases it has seen this. */
-    if (record_release_is_awaited(r) && lane->n_awaited++ == 0)
+    if (record_is_awaited(r) && lane->n_awaited++ == 0)
         want_release(lane, true);
 }
 
 void lane_note_gone(struct lane *lane, const struct record *r)
 {
-    if (record_release_is_awaited(r) && --lane->n_awaited == 0)
+    if (record_is_awaited(r) && --lane->n_awaited == 0)
         want_release(lane, false);
+}
+
+/* Who releases a request that lies in memory of its own has answered it by then, or never will. */
+static int release_outcome(const struct lane *lane, const struct record *r, uint64_t position)
+{
+    return lane->log.bits != NULL && record_is_awaited(r) &&
+                   !chunk_log_is_answered(&lane->log, position)
+               ? MESSAGE_UNANSWERED
+               : MESSAGE_RELEASED;
 }
 
 static void release_record(struct lane *lane, struct record *r, uint64_t position)
@@ -74,7 +83,7 @@ static void release_record(struct lane *lane, struct record *r, uint64_t positio
     struct consumer *c = r->slot < lane->n_slots ? lane->slots[r->slot] : NULL;
 
     if (c != NULL && position >= c->departed)
-        consumer_released(c, r);
+        consumer_released(c, r, release_outcome(lane, r, position));
     lane_note_gone(lane, r);
     chunk_log_free(&lane->log, position);
 }

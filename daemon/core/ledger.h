@@ -11,19 +11,23 @@
  * Every reason for which a message is not delivered, once: X(constant, key, "what it means").
  * The key is the JSON key, the metric's label and the row of the manual.
  */
-#define DROP_REASONS(X)                                                                   \
-    X(NOT_ALLOWED, not_allowed, "its source is in none of the endpoint's allow networks") \
-    X(TRUNCATED, truncated, "the kernel cut it; never delivered in part")                 \
-    X(TOO_LARGE, too_large, "longer than max_message_bytes")                              \
-    X(UNSUPPORTED, unsupported,                                                           \
-      "a framed, signed or sealed datagram, which this version does not read")            \
-    X(INVALID_JSON, invalid_json, "not one JSON text (RFC 8259)")                         \
-    X(MAILBOX_FULL, mailbox_full,                                                         \
-      "the mailbox was full: the newest (drop-new) or oldest (drop-old) goes")            \
-    X(QUOTA_EXCEEDED, quota_exceeded, "the owner's mailbox_bytes_per_uid was used up")    \
-    X(NO_MEMORY, no_memory,                                                               \
-      "there was no memory, or no place in the consumer's log, to keep it in")            \
-    X(EXPIRED, expired, "the lease ended before a consumer came")                         \
+#define DROP_REASONS(X)                                                                           \
+    X(NOT_ALLOWED, not_allowed, "its source is in none of the endpoint's allow networks")         \
+    X(TRUNCATED, truncated, "the kernel cut it; never delivered in part")                         \
+    X(TOO_LARGE, too_large, "longer than max_message_bytes")                                      \
+    X(UNSUPPORTED, unsupported, "of a type that this version does not read, or signed or sealed") \
+    X(MALFORMED_FRAME, malformed_frame,                                                           \
+      "framed, but its header cannot be, or its checksum does not match")                         \
+    X(INVALID_JSON, invalid_json, "not one JSON text (RFC 8259)")                                 \
+    X(DUPLICATE, duplicate, "a message with this id has been kept before")                        \
+    X(SOURCES_FULL, sources_full,                                                                 \
+      "more senders of messages with ids than limits.sources remembers")                          \
+    X(MAILBOX_FULL, mailbox_full,                                                                 \
+      "the mailbox was full: the newest (drop-new) or oldest (drop-old) goes")                    \
+    X(QUOTA_EXCEEDED, quota_exceeded, "the owner's mailbox_bytes_per_uid was used up")            \
+    X(NO_MEMORY, no_memory,                                                                       \
+      "there was no memory, or no place in the consumer's log, to keep it in")                    \
+    X(EXPIRED, expired, "the lease ended before a consumer came")                                 \
     X(RELEASED, released, "the endpoint was released while it was waiting")
 
 enum drop_reason {

@@ -50,17 +50,24 @@ static struct content content_of(const struct record *r)
 /* Tells what has become of a framed message. */
 static void settle(const struct mailbox *mb, const struct record *r, int outcome)
 {
+    struct message_tag tag;
+
     if (record_trailer_length_of(word_of(r)) == 0 || mb->settled == NULL)
         return;
-    if (outcome != MESSAGE_RELEASED || record_release_is_awaited(r))
-        mb->settled(mb->context, r, outcome);
+    record_tag(r, &tag);
+    /* Who sent a request waits for the reply, not for its release. */
+    if (outcome == MESSAGE_RELEASED && (!tag.is_awaited || tag.type == MESSAGE_REQUEST))
+        return;
+    if (outcome == MESSAGE_UNANSWERED && !tag.is_awaited)
+        return;
+    mb->settled(mb->context, r, outcome);
 }
 
 /* A message that was queued is no more. */
 static void count_end(struct mailbox *mb, const struct record *r, int outcome)
 {
     mb->ledger->queued--;
-    if (outcome == MESSAGE_RELEASED)
+    if (outcome < 0)
         mb->ledger->delivered++;
     else
         mb->ledger->dropped[outcome]++;
@@ -415,7 +422,7 @@ int mailbox_put(struct mailbox *mb, const struct record *meta, const struct cont
 
 /* ---- Releasing ---- */
 
-void consumer_released(struct consumer *c, const struct record *r)
+void consumer_released(struct consumer *c, const struct record *r, int outcome)
 {
     struct mailbox *mb = c->mailbox;
 
@@ -424,7 +431,7 @@ void consumer_released(struct consumer *c, const struct record *r)
     if (mb->mode == MODE_COPY)
         count_copy(mb, r, copies_drop(&mb->copies, r->seq, true));
     else
-        count_end(mb, r, MESSAGE_RELEASED);
+        count_end(mb, r, outcome);
 }
 
 /* ---- Taking back ---- */

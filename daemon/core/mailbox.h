@@ -27,13 +27,14 @@
 #include <stdint.h>
 
 /* Beside enum drop_reason. */
-#define MESSAGE_KEPT     (-1) /* it has become a message */
-#define MESSAGE_RELEASED (-2) /* its consumer is done with it */
+#define MESSAGE_KEPT       (-1) /* it has become a message */
+#define MESSAGE_RELEASED   (-2) /* its consumer is done with it */
+#define MESSAGE_UNANSWERED (-3) /* the same, and it was not answered by then: nor can it be */
 
 /*
- * A framed message has left the mailbox: MESSAGE_RELEASED (told only where the release is awaited),
- * or the enum drop_reason for which it was dropped. r: the whole record, valid during the call. The
- * mailbox is not to be touched.
+ * A framed message has left the mailbox: MESSAGE_RELEASED or MESSAGE_UNANSWERED (told only where
+ * somebody waits to hear it), or the enum drop_reason for which it was dropped. r: the whole
+ * record, valid during the call. The mailbox is not to be touched.
  */
 typedef void (*message_settled)(void *context, const struct record *r, int outcome);
 
@@ -140,8 +141,9 @@ void mailbox_discard(struct mailbox *mb, enum drop_reason reason);
 /* Learns from every consumer what it has released. A lane that turns out broken says so itself. */
 void mailbox_collect(struct mailbox *mb);
 
-/* The consumer has released one record. Called by its lane. */
-void consumer_released(struct consumer *c, const struct record *r);
+/* The consumer has released one record: MESSAGE_RELEASED or MESSAGE_UNANSWERED. Called by its lane.
+ */
+void consumer_released(struct consumer *c, const struct record *r, int outcome);
 
 /*
  * A walk over a lane that takes everything of one consumer, or of all, back to the mailboxes or

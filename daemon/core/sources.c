@@ -23,7 +23,7 @@ static uint32_t least(const struct sources *s)
     return at;
 }
 
-void sources_count(struct sources *s, const uint8_t ip[16])
+void sources_count(struct sources *s, const uint8_t ip[16], uint64_t n)
 {
     uint32_t at = s->last;
 
@@ -40,7 +40,7 @@ void sources_count(struct sources *s, const uint8_t ip[16])
         memcpy(s->rows[at].ip, ip, sizeof(s->rows[at].ip));
         s->rows[at].count = s->rows[at].error = inherited;
     }
-    s->rows[at].count++;
+    s->rows[at].count += n;
     s->last = at;
 }
 

@@ -22,7 +22,8 @@ struct sources {
     struct source rows[SOURCES_MAX];
 };
 
-void sources_count(struct sources *s, const uint8_t ip[16]);
+/* n messages more from there. */
+void sources_count(struct sources *s, const uint8_t ip[16], uint64_t n);
 /* Puts the busiest first. */
 void sources_sort(struct sources *s);
 

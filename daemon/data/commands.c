@@ -99,17 +99,34 @@ int worker_configure(struct worker *worker, struct endpoint *e, const struct set
 
 /* ---- Remove ---- */
 
+static bool closing_step(struct worker *w, struct task *t)
+{
+    struct endpoint *e = CONTAINER_OF(t, struct endpoint, removal.task);
+    struct removal *r = &e->removal;
+
+    if (e->n_open_handles > 0 || e->move.is_queued || w->n_snapshots > 0 ||
+        !list_is_empty(&e->carriers))
+        return true;
+    command_finish(w, &r->command);
+    return false;
+}
+
+/* The sockets stay open until every sender who waits has been told. */
 static bool removal_step(struct worker *w, struct task *t)
 {
     struct endpoint *e = CONTAINER_OF(t, struct endpoint, removal.task);
     struct removal *r = &e->removal;
 
-    if (e->mailbox.consumers != NULL || e->n_open_handles > 0 || e->move.is_queued ||
-        w->n_snapshots > 0 || !list_is_empty(&e->carriers))
+    if (e->mailbox.consumers != NULL)
         return true;
     mailbox_discard(&e->mailbox, r->reason);
-    command_finish(w, &r->command);
-    return false;
+    for (unsigned i = 0; i < e->n_sockets; i++)
+        intake_drain(w->batch, &e->sockets[i]);
+    endpoint_read_drops(e);
+    worker_flush(w);
+    endpoint_unwatch(e);
+    r->task.step = closing_step;
+    return true;
 }
 
 static void run_remove(struct worker *w, struct command *c)
@@ -117,13 +134,10 @@ static void run_remove(struct worker *w, struct command *c)
     struct endpoint *e = CONTAINER_OF(c, struct endpoint, removal.command);
     struct removal *r = &e->removal;
 
-    for (unsigned i = 0; i < e->n_sockets; i++)
-        intake_drain(w->batch, &e->sockets[i]);
-    endpoint_read_drops(e);
     e->is_removed = true;
     sessions_leave(e);
     taps_orphan(e);
-    endpoint_unwatch(e);
+    endpoint_stop(e);
     for (struct consumer *at = e->mailbox.consumers, *next; at != NULL; at = next) {
         next = at->next;
         if (at->lane->log.header != NULL)
@@ -164,6 +178,8 @@ struct parcel {
     struct address from;
     struct address to;
     bool is_reply;
+    struct answered answered; /* is_reply: what is answered */
+    char id[FRAME_ID_MAX];
     int outcome;
     send_done done;
     void *context;
@@ -197,7 +213,8 @@ static void run_send(struct worker *w, struct command *c)
 {
     struct parcel *p = CONTAINER_OF(c, struct parcel, command);
 
-    p->outcome = endpoint_send(p->endpoint, &p->from, &p->to, p->is_reply, p->bytes, p->n_bytes);
+    p->outcome = p->is_reply ? endpoint_reply(p->endpoint, &p->answered, p->bytes, p->n_bytes)
+                             : endpoint_send(p->endpoint, &p->from, &p->to, p->bytes, p->n_bytes);
     command_finish(w, c);
 }
 
@@ -212,6 +229,11 @@ int worker_send(struct worker *worker, const struct send_request *request)
     p->from = request->from;
     p->to = request->to;
     p->is_reply = request->is_reply;
+    p->answered = (struct answered){
+        .from = request->to, .to = request->from, .type = request->type, .id = request->id};
+    if (request->id.text.n > 0)
+        memcpy(p->id, request->id.text.bytes, request->id.text.n);
+    p->answered.id.text.bytes = (const uint8_t *)p->id;
     p->done = request->done;
     p->context = request->context;
     command_post(worker, &p->command);

@@ -2,6 +2,7 @@
 /* One registered (name, address, port): opening it, watching it, closing it. */
 #include "daemon/data/endpoint.h"
 
+#include "daemon/data/answers.h"
 #include "daemon/data/intake.h"
 #include "daemon/data/socket.h"
 
@@ -58,6 +59,8 @@ static int open_sockets(struct endpoint *e, struct open_failure *why)
     return rc != 0 ? rc : open_socket(e, &six, why);
 }
 
+static uint64_t last_number;
+
 int endpoint_open(struct endpoint **out, const struct settings *settings, struct account *account,
                   void *context, struct open_failure *why)
 {
@@ -69,13 +72,17 @@ int endpoint_open(struct endpoint **out, const struct settings *settings, struct
         return -ENOMEM;
     e->context = context;
     list_init(&e->carriers);
+    e->number = ++last_number;
     e->ledger.since_ns = wall_clock_ns();
     e->ledger.is_kernel_dropped_exact = true;
     e->promised_mode = settings->mode;
     e->promised_bytes = settings->mailbox_bytes;
 
-    struct mailbox_options options = {
-        .settings = settings, .account = account, .ledger = &e->ledger};
+    struct mailbox_options options = {.settings = settings,
+                                      .account = account,
+                                      .ledger = &e->ledger,
+                                      .settled = answer_settled,
+                                      .context = e};
     int rc = settings_copy(settings, &e->settings);
     if (rc == 0)
         rc = mailbox_init(&e->mailbox, &options);
@@ -157,6 +164,15 @@ int endpoint_watch(struct endpoint *e)
             return error_trace(rc, "watch %s", e->settings.name);
     }
     return 0;
+}
+
+void endpoint_stop(struct endpoint *e)
+{
+    for (unsigned i = 0; i < e->n_sockets; i++) {
+        uv_handle_t *handle = (uv_handle_t *)&e->sockets[i].poll;
+        if (handle->type == UV_POLL && !uv_is_closing(handle))
+            uv_poll_stop(&e->sockets[i].poll);
+    }
 }
 
 void endpoint_unwatch(struct endpoint *e)

@@ -28,6 +28,7 @@ struct removal {
 struct endpoint {
     struct worker *worker;
     void *context;
+    uint64_t number; /* no other endpoint of this process has ever had it; never 0 */
     struct settings settings;
     struct ledger ledger;
     struct mailbox mailbox;
@@ -94,11 +95,33 @@ void endpoint_unwatch(struct endpoint *e);
  */
 void endpoint_fail(struct endpoint *e, int error);
 
+/* Reads nothing more of its own accord. */
+void endpoint_stop(struct endpoint *e);
+
+/* A message that is answered. */
+struct answered {
+    struct address from;
+    struct address to;
+    enum message_type type;
+    struct frame_id id;
+};
+
+/*
+ * Sends a consumer's answer: a reply frame to a request, a plain datagram to the rest. 0, -EACCES
+ * (a destination that gets no answers, or a message that is an answer itself), -EAGAIN, -EMSGSIZE
+ * or what sendmsg said.
+ */
+int endpoint_reply(struct endpoint *e, const struct answered *m, const void *bytes,
+                   size_t n_bytes) MUST_USE;
+/* Sends a reply frame once more: its request has come again, from meta. */
+void endpoint_reply_again(struct endpoint *e, const struct record *meta, const void *frame,
+                          size_t n_bytes);
+
 /*
  * Sends from the endpoint. from: family ADDRESS_NONE = the socket's own. 0, -EACCES, -EAGAIN or
  * what sendmsg said.
  */
 int endpoint_send(struct endpoint *e, const struct address *from, const struct address *to,
-                  bool is_reply, const void *bytes, size_t n_bytes) MUST_USE;
+                  const void *bytes, size_t n_bytes) MUST_USE;
 
 #endif

@@ -4,9 +4,10 @@
 #include "daemon/data/intake.h"
 
 #include "daemon/data/evidence.h"
-#include "daemon/data/sessions.h"
+#include "daemon/data/framed.h"
 #include "daemon/data/tap.h"
 #include "proto/datagram.h"
+#include "proto/frame.h"
 #include "proto/json_text.h"
 
 #include <errno.h>
@@ -82,16 +83,16 @@ static bool is_allowed(const struct settings *s, const uint8_t ip[16])
     for (size_t i = 0; i < s->n_allow; i++)
         if (network_contains(&s->allow[i], ip))
             return true;
-    return s->n_allow == 0;
+    return false;
 }
 
 /* In the order of docs/protocol.md, "Order of the checks". MESSAGE_KEPT: nothing is wrong with it.
  */
-static int check(const struct endpoint *e, const struct arrival *a)
+static int check(const struct endpoint *e, const struct arrival *a, bool is_allowed_source)
 {
     const struct settings *s = &e->settings;
 
-    if (s->n_allow > 0 && !is_allowed(s, a->meta.from_ip))
+    if (!is_allowed_source)
         return DROP_NOT_ALLOWED;
     if (a->is_truncated)
         return DROP_TRUNCATED;
@@ -102,7 +103,7 @@ static int check(const struct endpoint *e, const struct arrival *a)
     switch (datagram_classify(a->bytes, a->n_bytes)) {
     case DATAGRAM_PLAIN:
         return json_text_is_valid_padded(a->bytes, a->n_bytes) ? MESSAGE_KEPT : DROP_INVALID_JSON;
-    case DATAGRAM_FRAMED:
+    case DATAGRAM_FRAMED: /* not here: framed_datagram */
     case DATAGRAM_COMPACT:
         return DROP_UNSUPPORTED;
     case DATAGRAM_UNKNOWN:
@@ -114,47 +115,50 @@ static int check(const struct endpoint *e, const struct arrival *a)
 static bool is_evidence(int reason)
 {
     return reason == DROP_TRUNCATED || reason == DROP_TOO_LARGE || reason == DROP_UNSUPPORTED ||
-           reason == DROP_INVALID_JSON;
+           reason == DROP_MALFORMED_FRAME || reason == DROP_INVALID_JSON;
 }
 
 int intake_file(struct endpoint *e, const struct record *meta, const struct content *content)
 {
+    if (e->is_removed)
+        return (int)e->removal.reason;
     int outcome = mailbox_put(&e->mailbox, meta, content);
-
     if (outcome == MESSAGE_KEPT && e->taps != NULL)
         taps_copy(e, meta, content);
     return outcome;
 }
 
-static bool is_of_sessions(const struct frame *f)
+int intake_count(struct endpoint *e, const struct arrival *a, int outcome)
 {
-    return f->type == FRAME_CONNECT || f->type == FRAME_DATA || f->type == FRAME_CLOSE ||
-           ((f->type == FRAME_PING || f->type == FRAME_PONG) && f->members & FRAME_HAS_SESSION);
-}
-
-int intake_datagram(struct endpoint *e, const struct arrival *a)
-{
-    int outcome = check(e, a);
-    struct frame f;
-
-    e->ledger.received++;
-    sources_count(&e->sources, a->meta.from_ip);
-    if (outcome == DROP_UNSUPPORTED && a->bytes[0] == FRAME_START &&
-        frame_parse(a->bytes, a->n_bytes, &f) == 0 && is_of_sessions(&f)) {
-        e->ledger.protocol++;
-        sessions_receive(e, a, &f);
-        return MESSAGE_KEPT;
-    }
-    if (outcome == MESSAGE_KEPT) {
-        struct content content = {.payload = a->bytes, .n_payload = (uint32_t)a->n_bytes};
-        outcome = intake_file(e, &a->meta, &content);
-    }
     if (outcome == MESSAGE_KEPT)
         return outcome;
     e->ledger.dropped[outcome]++;
     if (is_evidence(outcome) && !a->is_in_quarantine)
         evidence_put(e, (enum drop_reason)outcome, a);
     return outcome;
+}
+
+static bool is_framed(const struct endpoint *e, const struct arrival *a)
+{
+    return e->settings.format == FORMAT_JSON && !a->is_truncated && a->n_bytes > 0 &&
+           *a->bytes == FRAME_START;
+}
+
+int intake_datagram(struct endpoint *e, const struct arrival *a)
+{
+    const struct settings *s = &e->settings;
+    bool is_allowed_source = s->n_allow == 0 || is_allowed(s, a->meta.from_ip);
+
+    if (is_framed(e, a))
+        return framed_datagram(e, a, is_allowed_source);
+    int outcome = check(e, a, is_allowed_source);
+    e->ledger.received++;
+    sources_count(&e->sources, a->meta.from_ip, 1);
+    if (outcome == MESSAGE_KEPT) {
+        struct content content = {.payload = a->bytes, .n_payload = (uint32_t)a->n_bytes};
+        outcome = intake_file(e, &a->meta, &content);
+    }
+    return intake_count(e, a, outcome);
 }
 
 /* ---- One packet: a datagram, or several of one size that the kernel has put together ---- */

@@ -38,6 +38,9 @@ int intake_file(struct endpoint *e, const struct record *meta,
 typedef void (*datagram_seen)(void *context, const struct arrival *a);
 int receive_batch_read(struct receive_batch *b, int descriptor, datagram_seen seen, void *context);
 
+/* Counts what has become of a message, and keeps evidence. Returns outcome. */
+int intake_count(struct endpoint *e, const struct arrival *a, int outcome);
+
 /* Checks and files it. MESSAGE_KEPT or the drop reason; counts all but `datagrams`. */
 int intake_datagram(struct endpoint *e, const struct arrival *a) MUST_USE;
 

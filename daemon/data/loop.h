@@ -4,7 +4,9 @@
 #define MSGD_DAEMON_DATA_LOOP_H
 
 #include "daemon/core/arena.h"
+#include "daemon/core/duplicates.h"
 #include "daemon/core/mailbox.h"
+#include "daemon/core/reply_cache.h"
 #include "daemon/core/reply_limit.h"
 #include "daemon/data/memory.h"
 #include "daemon/data/spsc.h"
@@ -79,6 +81,10 @@ struct worker {
     uint64_t sweep_ms;
     struct sessions *sessions;
     struct reply_limit reply_limit;
+    struct reply_limit answer_limit;
+    struct duplicates duplicates;
+    struct reply_cache reply_cache;
+    struct answers *answers; /* data/answers.c */
     struct spsc evidence;
     bool has_told; /* something for control is in a ring: tell it at the end of this turn */
 
@@ -89,6 +95,8 @@ struct worker {
     _Atomic uint64_t links_broken;
     _Atomic uint64_t replies_limited;
     _Atomic uint64_t replies_refused;
+    _Atomic uint64_t answers_suppressed;
+    _Atomic uint64_t answers_limited;
     _Atomic uint64_t chunks_resident;
 };
 

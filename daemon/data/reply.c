@@ -74,12 +74,16 @@ static int send_from(struct endpoint_socket *s, const struct address *from,
     return sendmsg(s->descriptor, &h, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0 ? 0 : -errno;
 }
 
-/* Design: an answer goes to nobody who would answer it, and to no prefix too often. */
-static int check_reply(struct endpoint *e, const struct address *to)
+/*
+ * Design: an answer goes to nobody who would answer it, and to no prefix too often. A reply frame
+ * is answered by nobody.
+ */
+static int check_reply(struct endpoint *e, const struct address *to, bool is_frame)
 {
     struct worker *w = e->worker;
 
-    if (to->port == 0 || address_is_broadcast(to) || address_is_multicast(to) || own_port_is(to)) {
+    if (to->port == 0 || address_is_broadcast(to) || address_is_multicast(to) ||
+        (!is_frame && own_port_is(to))) {
         count(&w->replies_refused);
         return -EACCES;
     }
@@ -92,17 +96,58 @@ static int check_reply(struct endpoint *e, const struct address *to)
 }
 
 int endpoint_send(struct endpoint *e, const struct address *from, const struct address *to,
-                  bool is_reply, const void *bytes, size_t n_bytes)
+                  const void *bytes, size_t n_bytes)
 {
     struct endpoint_socket *s = socket_for(e, to);
     struct iovec payload = {.iov_base = (void *)(uintptr_t)bytes, .iov_len = n_bytes};
 
     if (s == NULL)
         return -EAFNOSUPPORT;
-    int rc = is_reply ? check_reply(e, to) : 0;
-    if (rc != 0)
-        return rc;
     return send_from(s, from != NULL && from->family != ADDRESS_NONE ? from : NULL, to, &payload);
+}
+
+/* ---- Answers of consumers ---- */
+
+/* Sends a reply frame, and keeps it for a request that comes again. */
+static int reply_to_request(struct endpoint *e, const struct answered *m,
+                            const struct frame_slice *body)
+{
+    uint8_t datagram[RING_MAX_PAYLOAD];
+    struct frame f = {.type = FRAME_REPLY, .members = FRAME_HAS_ID, .id = m->id, .body = *body};
+    struct message_key key = {.endpoint = e->number, .id = &m->id};
+    size_t n = frame_write(&f, datagram, sizeof(datagram));
+
+    if (n == 0)
+        return -EMSGSIZE;
+    int rc = check_reply(e, &m->from, true);
+    if (rc == 0)
+        rc = endpoint_send(e, &m->to, &m->from, datagram, n);
+    if (rc == 0)
+        reply_cache_put(&e->worker->reply_cache, &key, datagram, (uint32_t)n);
+    return rc;
+}
+
+int endpoint_reply(struct endpoint *e, const struct answered *m, const void *bytes, size_t n_bytes)
+{
+    if (m->type == MESSAGE_REPLY) {
+        count(&e->worker->replies_refused);
+        return -EACCES;
+    }
+    if (m->type == MESSAGE_REQUEST)
+        return reply_to_request(e, m, &(struct frame_slice){bytes, n_bytes});
+    int rc = check_reply(e, &m->from, false);
+    return rc != 0 ? rc : endpoint_send(e, &m->to, &m->from, bytes, n_bytes);
+}
+
+void endpoint_reply_again(struct endpoint *e, const struct record *meta, const void *frame,
+                          size_t n_bytes)
+{
+    struct address from, to;
+
+    record_to(meta, &from);
+    record_from(meta, &to);
+    if (check_reply(e, &to, true) == 0)
+        (void)!endpoint_send(e, &from, &to, frame, n_bytes);
 }
 
 /* ---- What consumers leave in their outgoing ring ---- */
@@ -123,10 +168,14 @@ static void answer(struct link *l, uint64_t position, const void *bytes, uint32_
         count(&l->worker->replies_refused);
         return;
     }
-    struct address from, to;
-    record_to(r, &from);
-    record_from(r, &to);
-    (void)!endpoint_send(e, &from, &to, true, bytes, n_bytes); /* counted; UDP promises no more */
+    struct message_tag tag;
+    struct answered m;
+    record_tag(r, &tag);
+    record_from(r, &m.from);
+    record_to(r, &m.to);
+    m.type = tag.type;
+    frame_id_read(tag.id, tag.n_id, &m.id);
+    (void)!endpoint_reply(e, &m, bytes, n_bytes); /* counted; UDP promises no more */
 }
 
 static void send_out(struct link *l, const struct outgoing_record *o, const void *bytes)
@@ -140,7 +189,7 @@ static void send_out(struct link *l, const struct outgoing_record *o, const void
     memcpy(r.from_ip, o->ip, sizeof(r.from_ip));
     record_from(&r, &to);
     to.scope = o->scope;
-    (void)!endpoint_send(e, NULL, &to, false, bytes, o->length);
+    (void)!endpoint_send(e, NULL, &to, bytes, o->length);
 }
 
 /* Handles the record at `taken`. Its length in the ring, or 0: it cannot be. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The worker's thread and loop: commands in, completions out, tasks in between. */
+#include "daemon/data/answers.h"
 #include "daemon/data/evidence.h"
 #include "daemon/data/link.h"
 #include "daemon/data/loop.h"
@@ -149,6 +150,7 @@ void worker_flush(struct worker *w)
         flush_lane(lane);
     }
     sessions_flush(w);
+    answers_flush(w);
     if (w->has_told) {
         w->has_told = false;
         uv_async_send(w->told);
@@ -185,9 +187,34 @@ static int open_loop(struct worker *w)
     return rc;
 }
 
+static int random_bytes(void *bytes, size_t n)
+{
+    return getrandom(bytes, n, 0) == (ssize_t)n ? 0 : -EIO;
+}
+
+/* What is remembered of whom was answered, and how often. */
+static int open_answers(struct worker *w)
+{
+    const struct worker_options *o = &w->options;
+    struct duplicates_options duplicates = {.max_sources = o->max_sources};
+    uint64_t keys[2];
+    int rc = random_bytes(keys, sizeof(keys));
+
+    if (rc == 0)
+        rc = random_bytes(&duplicates.key, sizeof(duplicates.key));
+    if (rc == 0)
+        rc = reply_limit_init(&w->reply_limit, keys[0]);
+    if (rc == 0)
+        rc = reply_limit_init(&w->answer_limit, keys[1]);
+    if (rc == 0)
+        rc = duplicates_init(&w->duplicates, &duplicates);
+    if (rc == 0)
+        rc = reply_cache_init(&w->reply_cache, &duplicates.key, o->reply_cache_bytes);
+    return rc == 0 ? answers_new(&w->answers) : rc;
+}
+
 static int open_memory(struct worker *w)
 {
-    uint64_t key;
     int rc = shared_memory_open(&w->memory, "msgd-mailboxes",
                                 (size_t)PRIVATE_ARENA_CHUNKS * RING_CHUNK_BYTES);
 
@@ -197,11 +224,7 @@ static int open_memory(struct worker *w)
         rc = receive_batch_new(&w->batch);
     if (rc == 0)
         rc = spsc_init(&w->evidence, EVIDENCE_RING_BYTES);
-    if (rc == 0 && getrandom(&key, sizeof(key), 0) != sizeof(key))
-        rc = -EIO;
-    if (rc == 0)
-        rc = reply_limit_init(&w->reply_limit, key);
-    return rc;
+    return rc == 0 ? open_answers(w) : rc;
 }
 
 static void close_told(uv_handle_t *handle)
@@ -228,6 +251,10 @@ static void worker_free(struct worker *w)
         uv_close((uv_handle_t *)w->told, close_told);
     uv_cond_destroy(&w->has_finished);
     uv_mutex_destroy(&w->lock);
+    w->answers = answers_free(w->answers);
+    reply_cache_deinit(&w->reply_cache);
+    duplicates_deinit(&w->duplicates);
+    reply_limit_deinit(&w->answer_limit);
     reply_limit_deinit(&w->reply_limit);
     sessions_close(w);
     spsc_deinit(&w->evidence);
@@ -328,6 +355,8 @@ void worker_info(const struct worker *w, struct worker_info *out)
         .links_broken = atomic_load_explicit(&w->links_broken, memory_order_relaxed),
         .replies_limited = atomic_load_explicit(&w->replies_limited, memory_order_relaxed),
         .replies_refused = atomic_load_explicit(&w->replies_refused, memory_order_relaxed),
+        .answers_suppressed = atomic_load_explicit(&w->answers_suppressed, memory_order_relaxed),
+        .answers_limited = atomic_load_explicit(&w->answers_limited, memory_order_relaxed),
         .bytes_resident =
             (uint64_t)atomic_load_explicit(&w->chunks_resident, memory_order_relaxed) *
             RING_CHUNK_BYTES,

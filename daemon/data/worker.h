@@ -14,6 +14,7 @@
 #include "daemon/core/quota.h"
 #include "daemon/core/settings.h"
 #include "proto/address.h"
+#include "proto/frame.h"
 #include "proto/ring.h"
 
 #include <stdbool.h>
@@ -75,7 +76,10 @@ struct worker_options {
     struct worker_events events;
     int max_descriptor; /* the highest that this process can have; sizes libuv's tables at start */
     uint32_t replies_per_source; /* a second, on endpoints not bound to loopback */
-    uint64_t link_arena_bytes;   /* virtual size of a consumer's arena */
+    uint32_t answers_per_source; /* the same for what msgd itself answers */
+    uint32_t max_sources;        /* of messages with ids that are remembered */
+    uint32_t reply_cache_bytes;
+    uint64_t link_arena_bytes; /* virtual size of a consumer's arena */
     struct cookie_secret cookie_secret;
 };
 
@@ -206,7 +210,9 @@ struct send_request {
     struct address from; /* family ADDRESS_NONE: the socket's own */
     struct address to;
     bool is_reply;
-    const void *bytes; /* copied */
+    enum message_type type; /* is_reply: of the message that is answered */
+    struct frame_id id;     /* and its id; text copied */
+    const void *bytes;      /* copied */
     size_t n_bytes;
     send_done done;
     void *context;
@@ -339,9 +345,11 @@ struct worker_info {
     uint64_t evidence_lost; /* rejected datagrams that were counted but not handed to quarantine */
     uint64_t tap_missed;
     uint64_t links_broken;
-    uint64_t replies_limited; /* refused by replies_per_source */
-    uint64_t replies_refused; /* refused for their destination */
-    uint64_t bytes_resident;  /* in arenas */
+    uint64_t replies_limited;    /* refused by replies_per_source */
+    uint64_t replies_refused;    /* refused for their destination */
+    uint64_t answers_suppressed; /* would have been longer than what they answer */
+    uint64_t answers_limited;    /* refused by answers_per_source */
+    uint64_t bytes_resident;     /* in arenas */
     struct session_info {
 #define X(name) uint64_t name;
         SESSION_COUNTS(X)

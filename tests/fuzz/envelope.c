@@ -60,7 +60,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     memcpy((void *)r, data, size);
     r->word = record_word(RECORD_MESSAGE + data[0] % 2, (uint32_t)n, n_trailer);
 
-    for (uint32_t i = 1; i < n_trailer; i++) {
+    for (uint32_t i = RECORD_TRAILER_HEAD; i < n_trailer; i++) {
         char *c = (char *)record_payload(r) + n + i;
         *c = (char)('!' + (uint8_t)*c % ('~' - '!'));
     }

@@ -7,7 +7,7 @@ import re
 
 from msgd_test import SOURCE, Connection, Story, main, run
 
-FRAMED = b'\x1e{"type":"send"}\n1'
+FRAMED = b'\x1e{"type":"hologram"}\n1'
 
 
 class Quarantine(Story):

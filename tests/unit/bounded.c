@@ -64,12 +64,12 @@ Test(sources, keeps_the_busiest_in_a_table_that_does_not_grow)
         for (uint8_t busy = 0; busy < 4; busy++) {
             ip[0] = 1;
             ip[1] = busy;
-            sources_count(&s, ip);
+            sources_count(&s, ip, 1);
         }
         ip[0] = 2;
         ip[1] = (uint8_t)round;
         ip[2] = (uint8_t)(round >> 8);
-        sources_count(&s, ip);
+        sources_count(&s, ip, 1);
         ip[2] = 0;
     }
     sources_sort(&s);

@@ -282,11 +282,11 @@ Test(client_inbox, says_what_kind_of_message_it_is_and_its_id)
         enum msgd_type type;
         const char *id;
     } rows[] = {{"", MSGD_PLAIN, ""},
-                {"s", MSGD_SEND, ""},
-                {"s0123456789abcdef.7", MSGD_SEND, "0123456789abcdef.7"},
-                {"\xf3once", MSGD_SEND, "once"},
-                {"rx", MSGD_REQUEST, "x"},
-                {"yx", MSGD_REPLY, "x"}};
+                {"s ", MSGD_SEND, ""},
+                {"s 0123456789abcdef.7", MSGD_SEND, "0123456789abcdef.7"},
+                {"\xf3 once", MSGD_SEND, "once"},
+                {"r x", MSGD_REQUEST, "x"},
+                {"y x", MSGD_REPLY, "x"}};
     struct msgd_message m;
     struct lanes l;
 

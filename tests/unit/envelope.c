@@ -106,14 +106,12 @@ Test(envelope, says_what_kind_of_message_it_is_and_its_id)
         const char *trailer;
         const char *tag;
     } cases[] = {
-        {"s0123456789abcdef.1", "\"type\":\"send\",\"id\":\"0123456789abcdef.1\""},
-        {"\xf3"
-         "a",
-         "\"type\":\"send\",\"id\":\"a\""},
-        {"s", "\"type\":\"send\",\"id\":null"},
-        {"rb", "\"type\":\"request\",\"id\":\"b\""},
-        {"yc", "\"type\":\"reply\",\"id\":\"c\""},
-        {"?d", PLAIN},
+        {"s 0123456789abcdef.1", "\"type\":\"send\",\"id\":\"0123456789abcdef.1\""},
+        {"\xf3 a", "\"type\":\"send\",\"id\":\"a\""},
+        {"s ", "\"type\":\"send\",\"id\":null"},
+        {"r b", "\"type\":\"request\",\"id\":\"b\""},
+        {"y c", "\"type\":\"reply\",\"id\":\"c\""},
+        {"? d", PLAIN},
     };
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
