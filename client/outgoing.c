@@ -2,6 +2,7 @@
 /* Datagrams from the program: replies through the outgoing ring, sends by a call. */
 #include "client/call.h"
 #include "client/deadline.h"
+#include "proto/frame.h"
 #include "proto/text.h"
 
 #include <errno.h>
@@ -44,6 +45,19 @@ static int put(const struct link *link, const struct outgoing_record *header, co
     }
 }
 
+/* What the reply to a message carries beside its text. */
+static size_t reply_header_bytes(const struct msgd_message *message)
+{
+    uint8_t bytes[256];
+    const struct frame f = {
+        .type = FRAME_REPLY,
+        .members = FRAME_HAS_ID,
+        .id = {.text = {(const uint8_t *)message->id, message->id_length}},
+    };
+
+    return message->type == MSGD_REQUEST ? frame_write(&f, bytes, sizeof(bytes)) : 0;
+}
+
 int msgd_reply(struct msgd *m, const struct msgd_message *message, const void *data, size_t length)
 {
     uint64_t position;
@@ -54,10 +68,14 @@ int msgd_reply(struct msgd *m, const struct msgd_message *message, const void *d
                            "cannot reply to message %llu of %s: it is released already, or from "
                            "before a restart of msgd",
                            (unsigned long long)message->seq, message->name);
-    if (length > max_payload(&message->from))
+    if (message->type == MSGD_REPLY)
+        return failure_set(&m->failure, -EINVAL,
+                           "message %llu of %s is a reply itself, which is not answered",
+                           (unsigned long long)message->seq, message->name);
+    size_t max = max_payload(&message->from) - reply_header_bytes(message);
+    if (length > max)
         return failure_set(&m->failure, -EMSGSIZE,
-                           "a reply of %zu bytes is more than a datagram holds (%zu)", length,
-                           max_payload(&message->from));
+                           "a reply of %zu bytes is more than a datagram holds (%zu)", length, max);
     const struct outgoing_record header = {
         .length = (uint32_t)length, .kind = OUTGOING_REPLY, .position = position};
     int error = put(link, &header, data);

@@ -54,9 +54,10 @@ static int time_left(const struct receiver *r)
     return left > 0 ? (int)left : 0;
 }
 
+static const char *const types[] = {"plain", "send", "request", "reply"}; /* enum msgd_type */
+
 static void write_envelope(struct json_writer *w, const struct msgd_message *m)
 {
-    static const char *const types[] = {"plain", "send", "request", "reply"};
     char from[MSGD_ADDRESS_TEXT_MAX], to[MSGD_ADDRESS_TEXT_MAX], time[TIME_TEXT_MAX];
     const struct message message = {
         .name = m->name,
@@ -130,9 +131,11 @@ static void reply(struct receiver *r, const struct msgd_message *m)
                   msgd_address_print(&m->from, from), msgd_error(r->m));
 }
 
+#define N_VARIABLES 6
+
 struct environment {
-    char texts[4][MSGD_ADDRESS_TEXT_MAX + 24];
-    const char *list[5];
+    char texts[N_VARIABLES][MSGD_ADDRESS_TEXT_MAX + 24];
+    const char *list[N_VARIABLES + 1];
 };
 
 static void describe(const struct msgd_message *m, struct environment *e)
@@ -143,9 +146,11 @@ static void describe(const struct msgd_message *m, struct environment *e)
     snprintf(e->texts[1], size, "MSGD_TO=%s", msgd_address_print(&m->to, text));
     snprintf(e->texts[2], size, "MSGD_SEQ=%llu", (unsigned long long)m->seq);
     snprintf(e->texts[3], size, "MSGD_NAME=%s", m->name);
-    for (size_t i = 0; i < 4; i++)
+    snprintf(e->texts[4], size, "MSGD_TYPE=%s", types[m->type]);
+    snprintf(e->texts[5], size, "MSGD_ID=%.*s", (int)m->id_length, m->id);
+    for (size_t i = 0; i < N_VARIABLES; i++)
         e->list[i] = e->texts[i];
-    e->list[4] = NULL;
+    e->list[N_VARIABLES] = NULL;
 }
 
 /* True: the message is done with. */

@@ -211,3 +211,89 @@ Test(lane, finds_only_positions_where_a_record_begins)
     cr_assert(chunk_log_answer(&f.lane.log, 0));
     close_fixture(&f);
 }
+
+static void release(struct fixture *f, uint64_t to)
+{
+    atomic_store(&f->page->taken, to);
+    atomic_store(&f->page->released, to);
+}
+
+Test(lane, reads_the_answers_to_what_was_released_before_it_counts_as_released)
+{
+    struct ring_outgoing *answers = aligned_alloc(64, sizeof(*answers) + 64);
+    struct fixture f;
+
+    memset(answers, 0, sizeof(*answers) + 64);
+    open_fixture(&f, WHEN_FULL_DROP_NEW);
+    f.lane.outgoing = answers;
+    atomic_store(&answers->head, 64);
+    release(&f, 128);
+    cr_assert_eq(lane_collect(&f.lane), 0);
+    cr_expect_eq(f.ledger.delivered, 0, "an answer has not been read yet");
+    uint64_t word = lane_read_released(&f.lane);
+    release(&f, 256);
+    cr_assert_eq(lane_collect_to(&f.lane, word), 0);
+    cr_expect_eq(f.ledger.delivered, 1, "what was released before the answers were read");
+    f.lane.outgoing_taken = 64;
+    cr_assert_eq(lane_collect(&f.lane), 0);
+    cr_expect_eq(f.ledger.delivered, 2);
+    f.lane.outgoing = NULL;
+    close_fixture(&f);
+    free(answers);
+}
+
+static int last_outcome; /* MESSAGE_KEPT: nothing was told */
+
+static void on_settled(void *context, const struct record *r, int outcome)
+{
+    (void)context;
+    (void)r;
+    last_outcome = outcome;
+}
+
+Test(lane, tells_of_a_release_where_somebody_waits_for_it)
+{
+    static const struct {
+        const char *name;
+        struct message_tag tag;
+        bool is_answered;
+        int outcome;
+    } rows[] = {
+        {"a plain message", {0}, false, MESSAGE_KEPT},
+        {"a send", {.type = MESSAGE_SEND}, false, MESSAGE_KEPT},
+        {"a send that is awaited",
+         {.type = MESSAGE_SEND, .is_awaited = true},
+         false,
+         MESSAGE_UNANSWERED},
+        {"the same, answered", {.type = MESSAGE_SEND, .is_awaited = true}, true, MESSAGE_RELEASED},
+        {"a request", {.type = MESSAGE_REQUEST, .is_awaited = true}, false, MESSAGE_UNANSWERED},
+        {"the same, answered", {.type = MESSAGE_REQUEST, .is_awaited = true}, true, MESSAGE_KEPT},
+        {"a reply", {.type = MESSAGE_REPLY}, true, MESSAGE_KEPT},
+    };
+    struct record meta = {0};
+    struct fixture f;
+
+    open_fixture(&f, WHEN_FULL_DROP_NEW);
+    f.mailbox.settled = on_settled;
+    release(&f, f.lane.log.head);
+    cr_assert_eq(lane_collect(&f.lane), 0);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        uint8_t trailer[RECORD_TRAILER_MAX];
+        uint64_t position = f.lane.log.head;
+        struct content content = {.payload = "1",
+                                  .n_payload = 1,
+                                  .trailer = trailer,
+                                  .n_trailer = message_tag_write(&rows[i].tag, trailer)};
+        last_outcome = MESSAGE_KEPT;
+        cr_assert_eq(mailbox_put(&f.mailbox, &meta, &content), MESSAGE_KEPT);
+        cr_expect_eq(f.header->release_wanted, rows[i].tag.is_awaited, "%s", rows[i].name);
+        if (rows[i].is_answered)
+            cr_assert(chunk_log_answer(&f.lane.log, position));
+        release(&f, f.lane.log.head);
+        cr_assert_eq(lane_collect(&f.lane), 0);
+        cr_expect_eq(last_outcome, rows[i].outcome, "%s", rows[i].name);
+        cr_expect_eq(f.header->release_wanted, 0, "%s", rows[i].name);
+    }
+    f.mailbox.settled = NULL;
+    close_fixture(&f);
+}
