@@ -9,7 +9,6 @@ Framed datagrams written by hand, from docs/protocol.md alone: an opinion that s
 import json
 import random
 import select
-import socket
 import time
 
 RS = 0x1E
@@ -93,12 +92,9 @@ class Sender:
 
     def run(self, timeout):
         """Takes what comes within so many seconds, and repeats what is due."""
-        if select.select([self.socket], [], [], timeout)[0]:
-            while True:
-                try:
-                    self.take(self.socket.recv(65536, socket.MSG_DONTWAIT))
-                except BlockingIOError:
-                    break
+        while select.select([self.socket], [], [], timeout)[0]:
+            self.take(self.socket.recv(65536))
+            timeout = 0
         now = time.monotonic()
         for number, waiting in list(self.waiting.items()):
             if waiting[1] <= now:
