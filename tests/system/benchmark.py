@@ -8,16 +8,33 @@ from msgd_test import BUILD, IS_INSTRUMENTED, SOURCE, Story, main, run
 
 
 class Benchmark(Story):
-    def test_the_quick_form_prints_a_ratio_for_plain_and_offload(self):
+    def figures(self, *arguments):
         if IS_INSTRUMENTED:
             self.skipTest("an instrumented build has no figures worth printing")
-        result = run([sys.executable, "-B", SOURCE / "bench/run", "--build", BUILD, "--quick", "--json", "plain", "offload"],
-                     timeout=120)
+        result = run([sys.executable, "-B", SOURCE / "bench/run", "--build", BUILD, "--json", *arguments], timeout=120)
         self.assertEqual(result.returncode, 0, result.stderr)
-        figures = json.loads(result.stdout)
+        return json.loads(result.stdout)
+
+    def test_the_quick_form_prints_a_ratio_for_plain_and_offload(self):
+        figures = self.figures("--quick", "plain", "offload")
         for name in ("plain", "offload"):
             self.report(name, {key: figures[name][key] for key in ("ratio", "bare", "msgd")})
             self.assertGreater(figures[name]["ratio"], 0)
+
+    def test_the_tiny_form_of_acknowledged_messages_has_every_cell(self):
+        for cell in self.figures("--tiny", "acks")["acks"]["cells"]:
+            self.report(f"{cell['wish']}, {cell['window']} under way", {key: cell[key] for key in ("rate", "p50_us", "p99_us")})
+            self.assertGreater(cell["rate"], 0)
+
+    def test_the_tiny_form_of_sessions_has_every_cell(self):
+        figures = self.figures("--tiny", "sessions")["sessions"]
+        self.assertEqual(len(figures["goodput"]), 8)
+        for cell in figures["goodput"]:
+            self.report(f"{cell['size']} B, {cell['path']}", {key: cell[key] for key in ("msgd", "enet", "ratio")})
+            if cell["path"] in ("loopback", "proxy"):  # a short time on a bad network may see nothing arrive
+                self.assertGreater(cell["msgd"], 0)
+        self.assertEqual(figures["open_and_close"]["completed"], figures["open_and_close"]["sessions"])
+        self.assertEqual(figures["all_at_once"]["came_back"], figures["all_at_once"]["sent"])
 
 
 main()

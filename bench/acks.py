@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: MIT
+"""Acknowledged messages on loopback: how many a second, and how long each waits for its answer."""
+
+import json
+import re
+import statistics
+
+from msgd_process import Program, build_path, wait_until
+
+SIZE = 256
+WINDOWS = (1, 256)
+
+
+def run(msgd, name, port, window, count, wish):
+    sender = Program([build_path("acks"), f"127.0.0.1:{port}", "--count", count, "--window", window, "--size", SIZE,
+                      *(["--released"] if wish == "released" else [])], msgd.folder)
+    assert sender.wait(120) == 0, sender.stderr
+    seen = json.loads(sender.stdout)
+    assert seen["acknowledged"] == count, seen
+    msgd.sent[name] += seen["datagrams"]
+    return {"rate": count / seen["seconds"], **{key: seen[key] for key in ("p50_us", "p99_us", "again")}}
+
+
+def measure(msgd, is_quick, is_tiny=False):
+    rounds, count = (1, 200) if is_tiny else (3, 2000) if is_quick else (5, 20000)
+    consumer = msgd.spawn("drain", "acks", "--mailbox", 16 << 20, "--verify")
+    consumer.wait_for_stderr("attached")
+    port = int(re.search(r"attached \S+ (\d+)", consumer.stderr)[1])
+    cells = [{"wish": wish, "window": window, "runs": []} for wish in ("stored", "released") for window in WINDOWS]
+    n = 0
+    for _ in range(rounds):
+        for cell in cells:
+            several = count if cell["window"] == 1 else 10 * count
+            cell["runs"].append(run(msgd, "acks", port, cell["window"], several, cell["wish"]))
+            n += several
+    wait_until(lambda: msgd.ledger("acks")["delivered"] == n, 10, "everything to be released")
+    assert consumer.stop() == 0, consumer.stderr
+    seen = json.loads(consumer.stdout)
+    assert (seen["received"], seen["torn"]) == (n, 0), seen
+    for cell in cells:
+        cell.update({key: statistics.median(r[key] for r in cell["runs"]) for key in ("rate", "p50_us", "p99_us", "again")})
+    return {"size": SIZE, "rounds": rounds, "cells": cells}
+
+
+def lines(figures):
+    """The figures as a table."""
+    yield f"acknowledged messages of {figures['size']} B, {figures['rounds']} runs, medians"
+    yield f"    {'':28}{'a second':>12}{'p50 us':>12}{'p99 us':>12}"
+    for cell in figures["cells"]:
+        what = f"{cell['wish']}, {cell['window']} under way"
+        yield f"    {what:28}{cell['rate']:>12,.0f}{cell['p50_us']:>12,.1f}{cell['p99_us']:>12,.1f}"
