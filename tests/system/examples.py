@@ -7,7 +7,7 @@ import sys
 import threading
 
 from msgd_proxy import Proxy
-from msgd_test import BUILD, SOURCE, WRAPPER, Closed, Story, main, run
+from msgd_test import BUILD, SOURCE, WRAPPER, Closed, Story, free_port, main, run
 
 EXAMPLES = SOURCE / "docs/examples"
 
@@ -25,6 +25,26 @@ class Examples(Story):
 
     def client(self, *arguments, **options):
         return run([sys.executable, "-B", EXAMPLES / "client.py", *arguments], timeout=60, **options)
+
+    def test_client_py_has_its_messages_acknowledged_on_a_network_that_loses_some(self):
+        msgd = self.start()
+        receiver = msgd.receive("thermo")
+        proxy = Proxy(self.folder, f"127.0.0.1:{receiver.port}", loss=10)
+        self.addCleanup(proxy.close)
+        target = f"{proxy.address}:{proxy.port}"
+        texts = [f'{{"n": {n}}}' for n in range(40)]
+        for command in ("send", "batch"):
+            result = self.client(command, target, *texts)
+            self.assertEqual(result.returncode, 0, result.stderr)
+            self.assertEqual(sorted(receiver.payloads(len(texts))), sorted(texts))
+        proxy.stop()
+
+    def test_client_py_prints_the_answer_to_a_request(self):
+        msgd = self.start()
+        shout = msgd.spawn("msgrecv", "shout", "--exec", "tr a-z A-Z")
+        shout.wait_for_stderr("shout at")
+        result = self.client("request", f"127.0.0.1:{msgd.endpoint('shout')['port']}", '"hello"')
+        self.assertEqual((result.returncode, result.stdout), (0, '"HELLO"\n'), result.stderr)
 
     def shout_in_sessions(self, msgd, receiver):
         """Answers each message of each session in capitals, and finishes when the client has; until the daemon ends."""
@@ -51,6 +71,14 @@ class Examples(Story):
         self.assertEqual(result.returncode, 0, result.stderr)
         self.assertEqual(result.stdout.splitlines(), [line.upper() for line in lines])
         proxy.stop()
+
+    def test_client_py_says_what_is_wrong(self):
+        msgd = self.start()
+        receiver = msgd.receive("small", max_message_bytes=10)
+        result = self.client("send", f"127.0.0.1:{receiver.port}", '"longer than that"')
+        self.assertEqual((result.returncode, result.stderr), (1, "client.py: refused: too_large\n"))
+        result = self.client("send", f"127.0.0.1:{free_port()}", "1")
+        self.assertEqual((result.returncode, result.stderr), (1, "client.py: nobody is there\n"))
 
     def test_the_tour_goes_to_its_end(self):
         if WRAPPER:
