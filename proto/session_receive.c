@@ -74,18 +74,22 @@ static uint64_t linger_ns(const struct session *s)
     return ns < LINGER_MAX_NS ? ns : LINGER_MAX_NS;
 }
 
-/* Who knows that the peer has got the acknowledgement of its end need not wait to repeat it: from
- * then on an echo tells, for which session_loss_tick asks. */
+/* Who knows that the peer has got the acknowledgement of its end need not wait to repeat it. An
+ * echo tells; so the last acknowledgement asks for an answer, and session_loss_tick asks again. */
 static void check_done(struct session *s, uint64_t now_ns, const struct frame *f)
 {
-    if (s->state == SESSION_OPEN && stream_out_is_done(&s->out) && stream_in_has_end(&s->in)) {
+    bool was_open = s->state == SESSION_OPEN;
+
+    if (was_open && stream_out_is_done(&s->out) && stream_in_has_end(&s->in))
         s->state = SESSION_DONE;
-        s->loss.asked_ns = now_ns;
-    }
     if (s->state != SESSION_DONE)
         return;
     s->is_known_done = s->is_known_done || (s->end_number != 0 && f->members & FRAME_HAS_ECHO &&
                                             f->echo >= s->end_number);
+    if (was_open && !s->is_known_done) {
+        s->loss.n_probes = 1;
+        s->loss.is_probe_bare = true;
+    }
     s->over_ns = s->is_known_done ? now_ns : now_ns + linger_ns(s);
 }
 

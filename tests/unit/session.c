@@ -138,11 +138,48 @@ Test(session, ends_when_both_have_finished)
     session_finish(p.side[SERVER]);
     settle(&p);
     cr_assert(session_is_finished(p.side[CLIENT]));
-    cr_assert_eq(session_state(p.side[CLIENT]), SESSION_DONE, "its last word may have been lost");
-    cr_assert_eq(session_state(p.side[SERVER]), SESSION_OVER, "it knows that all has come");
-    run(&p, 3000 * MS);
+    for (int i = 0; i < 2; i++) {
+        cr_assert_eq(session_state(p.side[i]), SESSION_OVER, "an answer tells that all has come");
+        cr_assert_eq(session_deadline(p.side[i]), SESSION_NEVER);
+        cr_assert_str_empty(session_reason(p.side[i]));
+    }
+    close_pair(&p);
+}
+
+Test(session, repeats_its_last_word_until_it_is_heard)
+{
+    struct pair p;
+
+    open_pair(&p, &(struct session_options){0});
+    session_finish(p.side[SERVER]);
+    settle(&p);
+    session_finish(p.side[CLIENT]);
+    carry(&p, CLIENT);
+    p.is_cut[SERVER] = true; /* what says that the client's end has come */
+    settle(&p);
+    cr_assert_eq(session_state(p.side[CLIENT]), SESSION_OPEN);
+    cr_assert_eq(session_state(p.side[SERVER]), SESSION_DONE);
+    run(&p, 1000 * MS);
+    cr_assert_eq(session_state(p.side[SERVER]), SESSION_DONE, "it goes on answering");
+    p.is_cut[SERVER] = false;
+    run(&p, 2000 * MS);
     cr_assert_eq(session_state(p.side[CLIENT]), SESSION_OVER);
-    cr_assert_str_empty(session_reason(p.side[CLIENT]));
+    cr_assert_eq(session_state(p.side[SERVER]), SESSION_OVER);
+    close_pair(&p);
+}
+
+Test(session, does_not_wait_for_ever_for_a_peer_that_is_gone)
+{
+    struct pair p;
+
+    open_pair(&p, &(struct session_options){0});
+    session_finish(p.side[SERVER]);
+    settle(&p);
+    session_finish(p.side[CLIENT]);
+    carry(&p, CLIENT);
+    p.is_cut[SERVER] = p.is_cut[CLIENT] = true;
+    run(&p, 20000 * MS);
+    cr_assert_eq(session_state(p.side[SERVER]), SESSION_OVER);
     close_pair(&p);
 }
 
