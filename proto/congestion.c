@@ -116,6 +116,14 @@ uint64_t congestion_due_ns(const struct congestion *c)
 
 /* ---- Sending ---- */
 
+/* Is the window what holds back? It need not be full to the byte (Linux' tcp_is_cwnd_limited). */
+static bool is_full(const struct congestion *c, uint64_t n_in_flight)
+{
+    if (c->window < c->threshold && 2 * n_in_flight >= c->window)
+        return true;
+    return n_in_flight + UINT64_C(3) * c->datagram_bytes > c->window;
+}
+
 void congestion_sent(struct congestion *c, uint64_t now_ns, uint32_t n_bytes, uint64_t n_in_flight,
                      struct congestion_stamp *stamp)
 {
@@ -130,7 +138,7 @@ void congestion_sent(struct congestion *c, uint64_t now_ns, uint32_t n_bytes, ui
         .is_limited = c->delivered < c->limited_until,
     };
     c->tokens -= n_bytes;
-    if (n_in_flight + n_bytes + c->datagram_bytes > c->window)
+    if (is_full(c, n_in_flight + n_bytes))
         c->is_filled = true;
 }
 
@@ -283,6 +291,7 @@ static void grow(struct congestion *c, const struct congestion_sample *s)
 void congestion_acked(struct congestion *c, const struct congestion_sample *s)
 {
     uint64_t since_ns = s->now_ns - c->delivered_ns;
+    bool was_full = is_full(c, s->n_in_flight);
 
     c->delivered += s->n_bytes;
     c->delivered_ns = s->now_ns;
@@ -297,7 +306,7 @@ void congestion_acked(struct congestion *c, const struct congestion_sample *s)
         c->epoch_ns += since_ns; /* RFC 9438, section 5.8: time that was not used does not count */
     if (s->stamp->delivered >= c->round_end) {
         end_round(c, s);
-        c->is_filled = s->n_in_flight + c->datagram_bytes > c->window;
+        c->is_filled = was_full;
     }
 }
 

@@ -88,7 +88,7 @@ static void detect(struct session *s, uint64_t now_ns)
             break;
         }
         stream_out_lose(&s->out, oldest);
-        session_path_lost(s, oldest->n_charged);
+        session_path_lost(s, oldest->n_charged, oldest->number);
         congestion_lost(&s->congestion, oldest->number, s->last_number);
     }
     session_path_check(s, now_ns);
@@ -149,7 +149,7 @@ void session_loss_acknowledge(struct session *s, uint64_t now_ns, const struct f
                                                      .smoothed_ns = l->smoothed_ns,
                                                      .n_in_flight = n_in_flight});
         note_order(s, &d);
-        session_path_delivered(s, now_ns, d.n_largest);
+        session_path_delivered(s, now_ns, d.n_largest, d.number);
     }
     detect(s, now_ns);
 }

@@ -14,7 +14,7 @@ static const uint32_t SIZES[] = {SESSION_DATAGRAM_MIN, 1452, 8952, 32768, 65487}
 #define SIZE_TRIES       3u
 #define SIZE_BEGIN_BYTES 8192u /* acknowledged, before a larger datagram is worth asking for */
 #define MOVE_TRIES       4u
-#define LARGE_LOST_MAX   16u /* in a row: they do not get through any more */
+#define LARGE_LOST_MAX   16u /* and none that was sent later has come */
 #define SEARCH_NS        (10000 * SESSION_MS)
 #define SEARCH_MAX_NS    (600000 * SESSION_MS) /* RFC 8899, section 5.1.1 */
 
@@ -67,12 +67,14 @@ static void use_size(struct session *s, uint32_t size)
     congestion_set_datagram(&s->congestion, size);
 }
 
-void session_path_delivered(struct session *s, uint64_t now_ns, uint32_t n_largest)
+void session_path_delivered(struct session *s, uint64_t now_ns, uint32_t n_largest, uint64_t number)
 {
     struct session_path *p = &s->path;
 
-    if (n_largest > SESSION_DATAGRAM_MIN)
+    if (n_largest > SESSION_DATAGRAM_MIN && number > p->large_number) {
+        p->large_number = number;
         p->n_large_lost = 0;
+    }
     if (p->size.due_ns != SESSION_NEVER || s->out.acked < SIZE_BEGIN_BYTES)
         return;
     if (p->too_large != UINT32_MAX && now_ns >= p->again_ns)
@@ -82,9 +84,9 @@ void session_path_delivered(struct session *s, uint64_t now_ns, uint32_t n_large
         ask(s, &p->size, now_ns);
 }
 
-void session_path_lost(struct session *s, uint32_t n_bytes)
+void session_path_lost(struct session *s, uint32_t n_bytes, uint64_t number)
 {
-    if (n_bytes > SESSION_DATAGRAM_MIN)
+    if (n_bytes > SESSION_DATAGRAM_MIN && number > s->path.large_number)
         s->path.n_large_lost++;
 }
 
@@ -191,7 +193,7 @@ bool session_path_pong(struct session *s, uint64_t now_ns, const struct address 
     if (p->size.n_sent > 0 && f->token == p->size.token && address_equal(from, &p->peer)) {
         p->size = NOTHING;
         use_size(s, p->probe_bytes);
-        session_path_delivered(s, now_ns, p->probe_bytes);
+        session_path_delivered(s, now_ns, 0, 0);
         return true;
     }
     return false;

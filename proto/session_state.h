@@ -60,7 +60,8 @@ struct session_path {
     uint32_t too_large;      /* sizes from here on were refused, or did not get through, */
     uint64_t again_ns;       /* and are not asked for before then */
     uint64_t search_ns;      /* how long to wait the next time */
-    uint32_t n_large_lost;   /* since a large one has got through */
+    uint64_t large_number;   /* of the latest large one that has got through */
+    uint32_t n_large_lost;   /* that were sent after it */
     uint32_t n_moved;
     struct session_ask size;
 
@@ -132,8 +133,9 @@ size_t session_path_send(struct session *s, uint64_t now_ns, uint8_t *buf, size_
                          struct address *to);
 /* A datagram of so many bytes has come through, or was lost; after some of these:
  * session_path_check. */
-void session_path_delivered(struct session *s, uint64_t now_ns, uint32_t n_largest);
-void session_path_lost(struct session *s, uint32_t n_bytes);
+void session_path_delivered(struct session *s, uint64_t now_ns, uint32_t n_largest,
+                            uint64_t number);
+void session_path_lost(struct session *s, uint32_t n_bytes, uint64_t number);
 void session_path_check(struct session *s, uint64_t now_ns);
 /* Datagrams of the size in use do not get through any more. */
 void session_path_fall_back(struct session *s, uint64_t now_ns);

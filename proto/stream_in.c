@@ -24,13 +24,12 @@ void stream_in_deinit(struct stream_in *in)
 /* The first range that ends at or behind the offset; n_ranges if there is none. */
 static uint32_t range_find(const struct stream_in *in, uint64_t offset)
 {
-    const struct frame_range *r = in->ranges + in->first;
     uint32_t low = 0, high = in->n_ranges;
 
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
 
-        if (r[middle].end < offset)
+        if (in->ranges[in->first + middle].end < offset)
             low = middle + 1;
         else
             high = middle;
@@ -244,12 +243,14 @@ static uint32_t report_add(struct frame_range *out, uint32_t n, const struct fra
 
 uint32_t stream_in_report(const struct stream_in *in, struct frame_range *out, uint32_t max)
 {
-    const struct frame_range *r = in->ranges + in->first;
+    const struct frame_range *r;
     uint32_t n = 0;
 
+    if (in->n_ranges == 0)
+        return 0;
+    r = in->ranges + in->first;
     if (in->n_ranges <= max) {
-        if (in->n_ranges > 0)
-            memcpy(out, r, in->n_ranges * sizeof *out);
+        memcpy(out, r, in->n_ranges * sizeof *out);
         return in->n_ranges;
     }
     for (uint32_t i = 0; i < STREAM_IN_TOLD && i < in->n_recent && n < max; i++) {
