@@ -154,13 +154,13 @@ int msgd_session_finish(struct msgd_session *s)
 
 /* ---- Ending ---- */
 
-/* What comes now is read by nobody. */
+/* What comes now is read by nobody; its end still counts. */
 static void discard(struct msgd_session *s)
 {
-    size_t n;
+    struct msgd_text text;
 
-    while (s->stream->peek(s, &n) != NULL)
-        s->stream->consume(s, n);
+    while (msgd_session_read(s, &text, 0) == 1)
+        continue;
 }
 
 /* Until both have finished. 0, -ETIMEDOUT, or what it has failed with. */
@@ -169,8 +169,7 @@ static int linger(struct msgd_session *s, int64_t deadline)
     int error = msgd_session_finish(s);
 
     while (error == 0 && s->state != MSGD_SESSION_DONE) {
-        if (s->state != MSGD_SESSION_CONNECTING)
-            discard(s);
+        discard(s);
         error = client_session_advance(s);
         if (error != 0 || s->state == MSGD_SESSION_DONE)
             break;

@@ -196,7 +196,9 @@ int msgd_session_read(struct msgd_session *s, struct msgd_text *out, int timeout
         int rc = take_text(s, out);
         if (rc != -EAGAIN)
             return rc;
-        if (has_advanced && (rc = client_session_wait(s, deadline)) != 0)
+        /* Only a stream that has nothing more may be waited for: it tells of each arrival once. */
+        bool is_dry = has_advanced && s->n_unprocessed == 0;
+        if (is_dry && (rc = client_session_wait(s, deadline)) != 0)
             return rc;
         rc = client_session_advance(s);
         if (rc != 0)
