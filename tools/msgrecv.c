@@ -4,6 +4,7 @@
 #include "tools/message.h"
 #include "tools/recv_options.h"
 #include "tools/service.h"
+#include "tools/session_server.h"
 #include "tools/tool.h"
 
 #include "proto/json_input.h"
@@ -228,6 +229,37 @@ static int receive(struct receiver *r)
     return code < 0 ? EXIT_DONE : code;
 }
 
+/* What came outside of sessions. Returns -1 to go on, else the exit code. */
+static int receive_beside(void *context)
+{
+    struct receiver *r = context;
+    struct msgd_message messages[BATCH];
+    int n;
+    while ((n = msgd_receive(r->m, messages, BATCH, 0)) > 0) {
+        if (!print_batch(r, messages, n))
+            return fail_print(r);
+        msgd_release(r->m, &messages[n - 1]);
+    }
+    return n == 0 || n == -EINTR ? -1 : tool_fail_call(r->m, n);
+}
+
+static int serve_sessions(struct receiver *r, struct msgd_listener *listener)
+{
+    const struct recv_options *o = r->options;
+    const struct session_server_options server = {
+        .m = r->m,
+        .listener = listener,
+        .command = o->exec,
+        .has_envelope = o->common.json,
+        .is_terminal = r->is_terminal,
+        .count = o->count,
+        .timeout = o->timeout,
+        .receive = receive_beside,
+        .context = r,
+    };
+    return session_server_run(&server);
+}
+
 /*
  * Without settings of its own, is the endpoint one to join as it stands: a static one, a shared one
  * that somebody serves, or somebody else's (which an administrator may)?
@@ -258,6 +290,23 @@ static bool is_to_be_joined(struct receiver *r)
     return is_joined;
 }
 
+/* Registered: says so, once whoever hears it can rely on it. */
+static int attend(struct receiver *r, const struct msgd_endpoint *endpoint)
+{
+    struct msgd_listener *listener = NULL;
+    bool is_v6 = strchr(endpoint->address, ':') != NULL;
+    if (r->options->sessions) {
+        int error = msgd_listen(&listener, r->m, endpoint->name);
+        if (error != 0)
+            return tool_fail_call(r->m, error);
+    }
+    tool_say("%s at %s%s%s:%u", endpoint->name, is_v6 ? "[" : "", endpoint->address,
+             is_v6 ? "]" : "", endpoint->port);
+    int code = listener != NULL ? serve_sessions(r, listener) : receive(r);
+    listener = msgd_listener_close(listener);
+    return code;
+}
+
 static int enrol(struct receiver *r)
 {
     const struct recv_options *o = r->options;
@@ -274,10 +323,7 @@ static int enrol(struct receiver *r)
         return EXIT_DONE;
     if (error != 0)
         return tool_fail_call(r->m, error);
-    bool is_v6 = strchr(endpoint.address, ':') != NULL;
-    tool_say("%s at %s%s%s:%u", endpoint.name, is_v6 ? "[" : "", endpoint.address, is_v6 ? "]" : "",
-             endpoint.port);
-    return receive(r);
+    return attend(r, &endpoint);
 }
 
 static int run(const struct recv_options *options)

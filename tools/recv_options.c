@@ -56,6 +56,11 @@ static const struct option_spec specs[] = {
      OPTION_TEXT, OFFSET(exec)},
     {"exec-timeout", 0, "S", "end a COMMAND that takes longer (30)", OPTION_DECIMAL,
      OFFSET(exec_timeout), .min = 0.001, .max = 1e6},
+    {"sessions", 's', NULL,
+     "accept sessions, and print their messages; with --exec: one COMMAND each", OPTION_FLAG,
+     OFFSET(sessions)},
+    {"single-port", 0, NULL, "sessions share the port, for servers behind NAT", OPTION_FLAG,
+     OFFSET(single_port)},
 };
 
 const struct tool_spec recv_tool = {
@@ -95,6 +100,10 @@ int recv_options_check(const struct recv_options *o)
         return tool_usage("NAME \"%s\": expected up to 63 lower-case letters, digits, '.', '_' and "
                           "'-', the first a letter or digit",
                           o->common.operands[0]);
+    if (o->single_port && !o->sessions)
+        return tool_usage("--single-port: only together with --sessions");
+    if (o->sessions && o->format == MSGD_RAW)
+        return tool_usage("--sessions: an endpoint of format raw has none");
     if (o->address != NULL && address_parse_ip(o->address, &address) != 0)
         return tool_usage("--address \"%s\": expected an address of this host, 0.0.0.0, :: or *",
                           o->address);
@@ -109,9 +118,9 @@ bool recv_options_have_settings(const struct recv_options *o)
 {
     return o->address != NULL || o->port != NOT_GIVEN || o->mode != NOT_GIVEN ||
            o->on_conflict != NOT_GIVEN || o->no_replace || o->lease != LEASE_NOT_GIVEN ||
-           o->mailbox_bytes != NOT_GIVEN || o->when_full != NOT_GIVEN || o->format != NOT_GIVEN ||
-           o->max_message_bytes != NOT_GIVEN || o->allow.n > 0 || o->no_gro ||
-           o->receive_buffer_bytes != NOT_GIVEN;
+           o->single_port || o->mailbox_bytes != NOT_GIVEN || o->when_full != NOT_GIVEN ||
+           o->format != NOT_GIVEN || o->max_message_bytes != NOT_GIVEN || o->allow.n > 0 ||
+           o->no_gro || o->receive_buffer_bytes != NOT_GIVEN;
 }
 
 /* The library takes 0 for "the default". */
@@ -144,6 +153,8 @@ void recv_options_registration(const struct recv_options *o, struct msgd_registr
         .format = (enum msgd_format)given_or_0(o->format),
         .max_message_bytes = (uint32_t)given_or_0(o->max_message_bytes),
         .allow = o->allow.n > 0 ? o->allow.items : NULL,
+        .sessions = o->sessions ? MSGD_SESSIONS_AUTO : MSGD_SESSIONS_OFF,
+        .is_single_port = o->single_port,
         .no_gro = o->no_gro,
         .receive_buffer_bytes = (uint32_t)given_or_0(o->receive_buffer_bytes),
     };

@@ -26,6 +26,8 @@ struct recv_options {
     double timeout; /* -1: for ever */
     const char *exec;
     double exec_timeout;
+    bool sessions;
+    bool single_port;
 };
 
 extern const struct tool_spec recv_tool;

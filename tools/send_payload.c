@@ -13,7 +13,12 @@ bool payload_check(const void *bytes, size_t n, bool is_raw, char fault[PAYLOAD_
                  PAYLOAD_MAX);
         return false;
     }
-    if (is_raw || json_text_is_valid(bytes, n))
+    return is_raw || payload_check_json(bytes, n, fault);
+}
+
+bool payload_check_json(const void *bytes, size_t n, char fault[PAYLOAD_FAULT_MAX])
+{
+    if (json_text_is_valid(bytes, n))
         return true;
     const char *expected = NULL;
     size_t at = json_text_check(bytes, n, &expected);

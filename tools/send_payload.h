@@ -20,6 +20,9 @@
  */
 bool payload_check(const void *bytes, size_t n, bool is_raw, char fault[PAYLOAD_FAULT_MAX]);
 
+/* The same for a JSON text of any length. */
+bool payload_check_json(const void *bytes, size_t n, char fault[PAYLOAD_FAULT_MAX]);
+
 /* Is there nothing but white space? Such lines of input are passed over. */
 bool payload_is_blank(const uint8_t *bytes, size_t n);
 

@@ -1,18 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* Running a command: pipes, time limit, process group. */
+/* Running a command for one message: its input, its answer, its time limit. */
 #include "tools/service.h"
 
+#include "tools/command.h"
 #include "tools/ending.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -20,14 +18,11 @@
 /* How long a command may take to end after SIGTERM. */
 #define GRACE_MS 500
 
-/* A command under way. Descriptors are -1 once they are closed. */
+/* A command under way. */
 struct running {
     const struct service_call *call;
     struct service_answer *answer;
-    pid_t pid;
-    int pidfd;
-    int input;
-    int output;
+    struct command command;
     size_t written;
     bool is_too_large;
 };
@@ -39,105 +34,20 @@ static void close_once(int *fd)
     *fd = -1;
 }
 
-/* The tool's environment and the call's; only the array is to be freed. */
-static const char **environment_of(const struct service_call *call)
-{
-    size_t n = 0, n_added = 0;
-    while (environ[n] != NULL)
-        n++;
-    while (call->environment[n_added] != NULL)
-        n_added++;
-    const char **all = calloc(n + n_added + 1, sizeof *all);
-    for (size_t i = 0; all != NULL && i < n + n_added; i++)
-        all[i] = i < n_added ? call->environment[i] : environ[i - n_added];
-    return all;
-}
-
-static int prepare_attributes(posix_spawnattr_t *attributes)
-{
-    sigset_t defaults, none;
-    sigemptyset(&none);
-    sigemptyset(&defaults);
-    sigaddset(&defaults, SIGPIPE);
-    sigaddset(&defaults, SIGCHLD);
-    int error = posix_spawnattr_init(attributes);
-    if (error != 0)
-        return -error;
-    posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF |
-                                             POSIX_SPAWN_SETSIGMASK);
-    posix_spawnattr_setpgroup(attributes, 0);
-    posix_spawnattr_setsigdefault(attributes, &defaults);
-    posix_spawnattr_setsigmask(attributes, &none);
-    return 0;
-}
-
-static int spawn_shell(struct running *r, int input, int output)
-{
-    posix_spawnattr_t attributes;
-    posix_spawn_file_actions_t actions;
-    const char **environment = environment_of(r->call);
-    if (environment == NULL)
-        return -ENOMEM;
-    int error = prepare_attributes(&attributes);
-    if (error == 0) {
-        error = -posix_spawn_file_actions_init(&actions);
-        if (error == 0) {
-            const char *arguments[] = {"sh", "-c", r->call->command, NULL};
-            error = -posix_spawn_file_actions_adddup2(&actions, input, STDIN_FILENO);
-            if (error == 0)
-                error = -posix_spawn_file_actions_adddup2(&actions, output, STDOUT_FILENO);
-            if (error == 0)
-                error = -posix_spawn(&r->pid, "/bin/sh", &actions, &attributes,
-                                     (char *const *)(uintptr_t)arguments,
-                                     (char *const *)(uintptr_t)environment);
-            posix_spawn_file_actions_destroy(&actions);
-        }
-        posix_spawnattr_destroy(&attributes);
-    }
-    free(environment);
-    return error;
-}
-
-static int start(struct running *r)
-{
-    int in[2], out[2];
-    if (pipe2(in, O_CLOEXEC) != 0)
-        return -errno;
-    if (pipe2(out, O_CLOEXEC) != 0) {
-        int error = -errno;
-        close(in[0]);
-        close(in[1]);
-        return error;
-    }
-    r->input = in[1];
-    r->output = out[0];
-    fcntl(r->input, F_SETFL, O_NONBLOCK);
-    fcntl(r->output, F_SETFL, O_NONBLOCK);
-    int error = spawn_shell(r, in[0], out[1]);
-    close(in[0]);
-    close(out[1]);
-    if (error == 0 && (r->pidfd = (int)syscall(SYS_pidfd_open, r->pid, 0)) < 0) {
-        error = -errno;
-        kill(-r->pid, SIGKILL);
-        waitpid(r->pid, NULL, 0);
-    }
-    return error;
-}
-
 /* A command need not read its input. */
 static void feed(struct running *r)
 {
     size_t left = r->call->n_input - r->written;
     ssize_t n = 0;
     if (left > 0) {
-        n = write(r->input, (const char *)r->call->input + r->written, left);
+        n = write(r->command.input, (const char *)r->call->input + r->written, left);
         if (n < 0 && (errno == EAGAIN || errno == EINTR))
             return;
     }
     if (n > 0)
         r->written += (size_t)n;
     if (n < 0 || r->written == r->call->n_input)
-        close_once(&r->input);
+        close_once(&r->command.input);
 }
 
 /* Reads what is there. True: there may be more. */
@@ -146,12 +56,12 @@ static bool drink(struct running *r)
     struct service_answer *a = r->answer;
     uint8_t beyond[4096];
     bool is_full = a->n == sizeof a->bytes;
-    ssize_t n = is_full ? read(r->output, beyond, sizeof beyond)
-                        : read(r->output, a->bytes + a->n, sizeof a->bytes - a->n);
+    ssize_t n = is_full ? read(r->command.output, beyond, sizeof beyond)
+                        : read(r->command.output, a->bytes + a->n, sizeof a->bytes - a->n);
     if (n < 0)
         return errno == EINTR;
     if (n == 0)
-        close_once(&r->output);
+        close_once(&r->command.output);
     else if (is_full)
         r->is_too_large = true;
     else
@@ -176,9 +86,9 @@ static int attend(struct running *r)
             return SERVICE_ENDED;
         if (left <= 0)
             return SERVICE_TIMED_OUT;
-        struct pollfd fds[] = {{.fd = r->pidfd, .events = POLLIN},
-                               {.fd = r->input, .events = POLLOUT},
-                               {.fd = r->output, .events = POLLIN}};
+        struct pollfd fds[] = {{.fd = r->command.pidfd, .events = POLLIN},
+                               {.fd = r->command.input, .events = POLLOUT},
+                               {.fd = r->command.output, .events = POLLIN}};
         int n = poll(fds, 3, (int)left);
         if (n < 0 && errno != EINTR)
             return -errno;
@@ -196,23 +106,25 @@ static int attend(struct running *r)
 static void end_group(struct running *r, int result)
 {
     if (result == SERVICE_ENDED) {
-        struct pollfd fd = {.fd = r->pidfd, .events = POLLIN};
+        struct pollfd fd = {.fd = r->command.pidfd, .events = POLLIN};
         int64_t deadline = now_ms() + GRACE_MS;
-        kill(-r->pid, SIGTERM);
+        command_signal(&r->command, SIGTERM);
         while (poll(&fd, 1, 20) <= 0 && now_ms() < deadline)
             continue;
     }
-    kill(-r->pid, SIGKILL);
+    command_signal(&r->command, SIGKILL);
 }
 
 static int finish(struct running *r, int result)
 {
     if (result != 0)
         end_group(r, result);
-    while (waitpid(r->pid, &r->answer->status, 0) < 0 && errno == EINTR)
+    /* Its output may hold more after its end. */
+    while (poll(&(struct pollfd){.fd = r->command.pidfd, .events = POLLIN}, 1, -1) < 0)
         continue;
-    while (result == 0 && r->output >= 0 && drink(r))
+    while (result == 0 && r->command.output >= 0 && drink(r))
         continue;
+    r->answer->status = command_finish(&r->command);
     struct service_answer *a = r->answer;
     if (a->n > 0 && a->bytes[a->n - 1] == '\n')
         a->n--;
@@ -225,14 +137,9 @@ static int finish(struct running *r, int result)
 
 int service_run(const struct service_call *call, struct service_answer *answer)
 {
-    struct running r = {.call = call, .answer = answer, .pidfd = -1, .input = -1, .output = -1};
+    struct running r = {.call = call, .answer = answer};
     answer->n = 0;
     answer->status = 0;
-    int result = start(&r);
-    if (result == 0)
-        result = finish(&r, attend(&r));
-    close_once(&r.input);
-    close_once(&r.output);
-    close_once(&r.pidfd);
-    return result;
+    int result = command_start(&r.command, call->command, call->environment);
+    return result == 0 ? finish(&r, attend(&r)) : result;
 }

@@ -85,7 +85,7 @@ class Examples(Story):
             self.skipTest("the tour starts its daemon by itself")
         bin_folder = os.path.join(self.folder, "bin")
         os.mkdir(bin_folder)
-        for folder, names in (("daemon", ["msgd"]), ("tools", ["msgsend", "msgrecv", "msgls", "msgtap", "msgctl"])):
+        for folder, names in (("daemon", ["msgd"]), ("tools", ["msgsend", "msgrecv", "msgls", "msgtap", "msgconnect", "msgctl"])):
             for name in names:
                 os.symlink(BUILD / folder / name, os.path.join(bin_folder, name))
         result = run([EXAMPLES / "tour.sh", bin_folder], timeout=60)

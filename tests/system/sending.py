@@ -184,7 +184,7 @@ class Sending(Story):
         self.assertLessEqual(len(result.stderr.splitlines()), 1)
 
     def test_help_and_version_exit_0_for_every_tool(self):
-        for tool in ("msgsend", "msgrecv", "msgls", "msgtap", "msgctl"):
+        for tool in ("msgsend", "msgrecv", "msgls", "msgtap", "msgconnect", "msgctl"):
             shown = self.msgd.tool(tool, "--help")
             self.assertEqual((shown.returncode, shown.stderr), (0, ""))
             self.assertIn("--socket", shown.stdout)
