@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """
-lint.protocol: docs/protocol.md says what the code says: the drop reasons of daemon/core/ledger.h (msgd(8) too), in its
+lint.protocol: docs/protocol.md says what the code says: the drop reasons of daemon/core/ledger.h (msgd(8) and msgls too), in its
 order, and every method and error of io.msgd.varlink; and every section that the code cites is there.
 """
 import re
@@ -24,6 +24,9 @@ def check_reasons(page, findings):
     manual = text_of("docs/man/msgd.8").split(".Ss What becomes of a datagram")[1].split(".El")[0]
     if re.findall(r"^\.It Cm (\w+)$", manual, re.M) != [key for key, _ in wanted]:
         findings.append("docs/man/msgd.8: its reasons are others, or in another order")
+    advice = text_of("tools/endpoint.c").split("} drop_reasons[] = {")[1].split("\n};")[0]
+    if re.findall(r'^    \{"(\w+)",', advice, re.M) != [key for key, _ in wanted]:
+        findings.append("tools/endpoint.c: its reasons are others, or in another order")
     return len(wanted)
 
 

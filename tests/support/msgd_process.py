@@ -55,7 +55,7 @@ def wait_until(condition, timeout=10, what="the condition"):
 
 def build_path(name):
     """A program of the build: the daemon, a tool, or a helper of tests and bench."""
-    for folder in ("daemon", "tools", "tests/system", "bench", "client"):
+    for folder in ("daemon", "tools", "tests/system", "bench", "client", "docs/examples"):
         path = BUILD / folder / name
         if path.exists():
             return str(path)

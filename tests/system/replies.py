@@ -2,9 +2,11 @@
 """Answers to plain datagrams: from the address asked, at most one each, and never so that two services talk for ever."""
 
 import json
+import os
+import subprocess
 import time
 
-from msgd_test import Story, main, udp_socket
+from msgd_test import Story, build_path, free_port, main, udp_socket, wait_until
 
 INVALID = "org.varlink.service.InvalidParameter"
 
@@ -141,6 +143,19 @@ class Replies(Story):
             self.msgd.sent["shout"] += 1
             data, source = self.sender.recvfrom(1000)
             self.assertEqual((json.loads(data), source), ({"N": n, "SAY": "HELLO"}, ("127.0.0.1", port)))
+
+    def test_no_answer_is_refused_because_its_message_was_released_meanwhile(self):
+        """A service that answers and releases while the next ones come: msgd reads the answers first."""
+        port = free_port()
+        service = self.program([build_path("example_echo_service"), str(port)], stdin=subprocess.PIPE,
+                               env={**os.environ, "MSGD_SOCKET": self.msgd.socket})
+        service.wait_for_stderr("press Enter")
+        for _ in range(10000):
+            self.sender.sendto(b"1", ("127.0.0.1", port))
+        self.msgd.sent["echo"] += 10000
+        wait_until(lambda: (seen := self.msgd.ledger("echo"))["received"] + seen["kernel_dropped"] == 10000 and seen["queued"] == 0,
+                   20, "everything to be answered")
+        self.assertIn("\nmsgd_replies_refused_total 0\n", self.msgd.call("Metrics")["text"])
 
 
 main()
