@@ -72,7 +72,7 @@ static void print_settings(const struct listing *l, const struct endpoint *e, FI
     print_line(l, out, "settings",
                "mode %s, on_conflict %s, may_replace %s, lease %s, mailbox_bytes %lld (%s), "
                "when_full %s, format %s, max_message_bytes %lld, gro %s, receive_buffer_bytes %lld "
-               "(granted: %s)",
+               "(granted: %s), sessions %s, session_ports %s",
                text_at(j, "mode"), text_at(j, "on_conflict"),
                json_is_false(json_object_get(j, "may_replace")) ? "no" : "yes",
                lease_text(e, lease), number_at(j, "mailbox_bytes"),
@@ -80,7 +80,8 @@ static void print_settings(const struct listing *l, const struct endpoint *e, FI
                text_at(j, "format"), number_at(j, "max_message_bytes"),
                json_is_false(json_object_get(j, "gro")) ? "off" : "on",
                number_at(j, "receive_buffer_bytes"),
-               figure_bytes(e->receive_buffer_granted, buffer));
+               figure_bytes(e->receive_buffer_granted, buffer), text_at(j, "sessions_mode"),
+               text_at(j, "session_ports"));
     print_line(l, out, "allow", "%s",
                join(json_object_get(j, "allow"), "everyone", allow, sizeof allow));
 }
@@ -193,6 +194,46 @@ static int print_sources(const struct listing *l, const struct endpoint *e, FILE
     return error;
 }
 
+static int add_session(const json_t *s, struct table *t)
+{
+    char port[24] = "-", age[FIGURE_MAX], in_flight[FIGURE_MAX], again[FIGURE_MAX];
+    const char *identity = json_string_value(json_object_get(s, "identity"));
+    if (json_is_integer(json_object_get(s, "port")))
+        snprintf(port, sizeof port, "%lld", number_at(s, "port"));
+    const char *const cells[] = {text_at(s, "peer"),
+                                 port,
+                                 text_at(s, "state"),
+                                 figure_duration((int64_t)number_at(s, "age_s"), age),
+                                 figure_bytes((uint64_t)number_at(s, "in_flight"), in_flight),
+                                 figure_exact((uint64_t)number_at(s, "retransmitted"), again),
+                                 identity != NULL ? identity : "-"};
+    return table_add(t, cells);
+}
+
+static int print_sessions(const struct listing *l, const struct endpoint *e, FILE *out)
+{
+    static const struct table_column columns[] = {
+        {"SESSION WITH", false, 15}, {"PORT", true, 0},
+        {"STATE", false, 0},         {"AGE", true, 0},
+        {"IN FLIGHT", true, 0},      {"SENT AGAIN", true, 0},
+        {"IDENTITY", false, 10}};
+    struct table t;
+    const json_t *session;
+    size_t i;
+    int error = 0;
+    table_init(&t, columns, sizeof columns / sizeof columns[0]);
+    json_array_foreach(json_object_get(e->json, "sessions"), i, session) if (error == 0) error =
+        add_session(session, &t);
+    if (error == 0 && t.n_rows > 0) {
+        fputc('\n', out);
+        struct layout layout = l->layout;
+        layout.indent = 2;
+        table_print(&t, &layout, out);
+    }
+    table_deinit(&t);
+    return error;
+}
+
 /* advice, with NAME put in. */
 static const char *advice_for(const char *reason, const char *name, char buf[256])
 {
@@ -240,6 +281,8 @@ int listing_print_detail(const struct listing *l, const json_t *json, FILE *out)
     print_settings(l, &e, out);
     print_ledger(l, &e, out);
     int error = print_consumers(l, &e, out);
+    if (error == 0)
+        error = print_sessions(l, &e, out);
     if (error == 0)
         error = print_sources(l, &e, out);
     print_drops(l, &e, out);

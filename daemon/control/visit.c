@@ -202,10 +202,12 @@ static struct visit *visit_new(struct desk *desk, const struct session_ask *ask)
 
 /* ---- Connecting ---- */
 
-static void refuse(struct desk *desk, const struct cookie_claim *claim, const char *reason)
+/* is_final: somebody has decided about this client; else it may try the same connect again. */
+static void refuse(struct desk *desk, const struct cookie_claim *claim, const char *reason,
+                   bool is_final)
 {
-    if (desk->entry && desk->entry->endpoint)
-        (void)!worker_refuse(desk->entry->endpoint, claim, reason); /* no memory: it times out */
+    if (desk->entry && desk->entry->endpoint) /* without memory for it, the client times out */
+        (void)!worker_refuse(desk->entry->endpoint, claim, reason, is_final);
 }
 
 static void accept_at_once(struct visit *visit)
@@ -235,17 +237,17 @@ void visit_asked(struct desk *desk, const struct session_ask *ask)
     struct visit *visit;
 
     if (!greeter) {
-        refuse(desk, &ask->claim, "no_listener");
+        refuse(desk, &ask->claim, "no_listener", false);
         return;
     }
     if (quota_take_session(desk->control->quota, desk->uid) != 0) {
-        refuse(desk, &ask->claim, "full");
+        refuse(desk, &ask->claim, "full", false);
         return;
     }
     visit = visit_new(desk, ask);
     if (!visit) {
         quota_give_session(desk->control->quota, desk->uid);
-        refuse(desk, &ask->claim, "full");
+        refuse(desk, &ask->claim, "full", false);
         return;
     }
     offer(visit, greeter);
@@ -254,7 +256,7 @@ void visit_asked(struct desk *desk, const struct session_ask *ask)
 void visit_refuse(struct visit *visit, const char *reason)
 {
     snprintf(visit->reason, sizeof(visit->reason), "%s", reason);
-    refuse(visit->desk, &visit->claim, reason);
+    refuse(visit->desk, &visit->claim, reason, true);
     if (visit->greeter)
         greeter_tell_close(visit->greeter, visit);
     visit_free(visit);

@@ -185,11 +185,11 @@ static void on_stream(uv_poll_t *poll, int status, int events)
     (void)events;
 
     if (status < 0) {
-        c->stream.watched = 0; /* libuv has stopped it */
-        if (c->session != NULL)
-            server_is_gone(c);
-        else
-            carrier_close_stream(c);
+        /* libuv has stopped it. What the server wrote before it went is still there. */
+        int error = 0;
+        socklen_t length = sizeof(error);
+        (void)!getsockopt(c->stream.fd, SOL_SOCKET, SO_ERROR, &error, &length);
+        c->stream.watched = 0;
     }
     if (c->session != NULL)
         carrier_read_stream(c);

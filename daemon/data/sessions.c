@@ -321,6 +321,7 @@ struct refusal {
     struct command command;
     struct endpoint *endpoint;
     struct cookie_claim claim;
+    bool is_final;
     char reason[CONNECT_REASON_MAX + 1];
 };
 
@@ -335,6 +336,8 @@ static void run_refuse(struct worker *w, struct command *c)
     count(&w->sessions->counts.sessions_refused);
     if (one != NULL && one->state == CONNECT_PENDING) {
         connects_end(&w->sessions->connects, one, r->reason, now_s());
+        if (!r->is_final)
+            connects_forget(&w->sessions->connects, one);
         sessions_answer(r->endpoint, &r->claim, &answer);
     }
     command_finish(w, c);
@@ -345,7 +348,8 @@ static void refuse_done(struct command *c)
     free(CONTAINER_OF(c, struct refusal, command));
 }
 
-int worker_refuse(struct endpoint *endpoint, const struct cookie_claim *claim, const char *reason)
+int worker_refuse(struct endpoint *endpoint, const struct cookie_claim *claim, const char *reason,
+                  bool is_final)
 {
     struct refusal *r = calloc(1, sizeof(*r));
 
@@ -354,6 +358,7 @@ int worker_refuse(struct endpoint *endpoint, const struct cookie_claim *claim, c
     r->command = (struct command){.run = run_refuse, .done = refuse_done};
     r->endpoint = endpoint;
     r->claim = *claim;
+    r->is_final = is_final;
     snprintf(r->reason, sizeof(r->reason), "%s", reason);
     command_post(endpoint->worker, &r->command);
     return 0;

@@ -305,9 +305,12 @@ int carrier_new(struct carrier **out, const struct carrier_options *options) MUS
 void *carrier_context(const struct carrier *carrier);
 /* Ends it at once and tells the client why; once. Not after session_ended. */
 void carrier_abort(struct carrier *carrier, const char *reason);
-/* Refuses. 0 or -ENOMEM. */
-int worker_refuse(struct endpoint *endpoint, const struct cookie_claim *claim,
-                  const char *reason) MUST_USE;
+/*
+ * Refuses. is_final: the same connect gets the same answer; else it is decided again, and nothing
+ * is kept of it. 0 or -ENOMEM.
+ */
+int worker_refuse(struct endpoint *endpoint, const struct cookie_claim *claim, const char *reason,
+                  bool is_final) MUST_USE;
 
 /* What a session is like at present; any time, from the control thread. */
 struct carrier_info {

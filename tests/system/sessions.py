@@ -204,6 +204,38 @@ class Connecting(SessionStory):
         self.assertEqual(header["type"], "challenge")
 
 
+class Shown(SessionStory):
+    def test_msgls_shows_sessions(self):
+        server = self.serve()
+        client = self.client(server, identity='{"who": "me"}').connect()
+        row = json.loads(self.msgd.tool("msgls", "--json", "talk").stdout)[0]
+        self.assertEqual((row["sessions_mode"], row["session_ports"], len(row["sessions"])), ("auto", "own", 1))
+        shown = row["sessions"][0]
+        self.assertEqual(set(shown), {"id", "peer", "identity", "port", "age_s", "in_flight", "retransmitted", "state"})
+        self.assertEqual((shown["id"], shown["port"], shown["state"]), (client.session, client.port, "open"))
+        text = self.msgd.tool("msgls", "talk").stdout
+        self.assertIn("SESSION WITH", text)
+        self.assertIn(str(client.port), text)
+        self.assertIn("sessions auto, session_ports own", text)
+
+    def test_metrics_and_get_info_count_them(self):
+        server = self.serve()
+        self.client(server).connect()
+        self.event(server, "open")
+        self.assertEqual(self.msgd.call("GetInfo")["sessions"], 1)
+        for name in ("sessions", "connects_repeated_total", "sessions_opened_total", "session_datagrams_sent_total"):
+            self.counted(name)
+        self.assertEqual(self.counted("challenges_total"), 1)
+        self.assertGreaterEqual(self.counted("connects_total"), 2)
+
+    def test_a_list_with_more_tells_of_each(self):
+        server = self.serve()
+        watch = self.msgd.connect().stream("List", names=["talk"])
+        self.assertEqual(watch.receive()["endpoints"][0]["sessions"], [])
+        client = self.client(server).connect()
+        wait_until(lambda: [s["id"] for s in watch.receive()["endpoints"][0]["sessions"]] == [client.session], 5, "the row")
+
+
 class OnePort(SessionStory):
     def test_everything_goes_through_the_endpoints_own_port(self):
         server = self.serve(session_ports="single")

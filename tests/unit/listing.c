@@ -83,6 +83,32 @@ Test(listing, keeps_exe_and_sources_for_the_owner)
     json_decref(value);
 }
 
+Test(listing, sessions_are_for_the_owner_to_see)
+{
+    static const struct listing_session sessions[] = {
+        {.id = "0123", .identity = "{\"a\": 1}", .port = 25000, .age_s = 7, .state = "open"},
+        {.id = "4567", .bytes_in_flight = 9, .retransmitted = 2, .state = "offered"}};
+    struct entry e = entry();
+    struct listing l = {.entry = &e, .sessions = sessions, .n_sessions = 2};
+    json_t *value = written(&l), *rows;
+
+    cr_assert(json_is_null(json_object_get(value, "sessions")));
+    cr_assert_str_eq(text(value, "sessions_mode"), "off");
+    cr_assert_str_eq(text(value, "session_ports"), "own");
+    json_decref(value);
+    l.is_for_owner = true;
+    value = written(&l);
+    rows = json_object_get(value, "sessions");
+    cr_assert_eq(json_array_size(rows), 2);
+    cr_assert_str_eq(text(json_array_get(rows, 0), "identity"), "{\"a\": 1}");
+    cr_assert_eq(json_integer_value(json_object_get(json_array_get(rows, 0), "port")), 25000);
+    cr_assert(json_is_null(json_object_get(json_array_get(rows, 1), "identity")));
+    cr_assert(json_is_null(json_object_get(json_array_get(rows, 1), "port")));
+    cr_assert_eq(json_integer_value(json_object_get(json_array_get(rows, 1), "in_flight")), 9);
+    cr_assert_str_eq(text(json_array_get(rows, 1), "state"), "offered");
+    json_decref(value);
+}
+
 Test(listing, says_why_an_endpoint_is_pending)
 {
     struct entry e = entry();
