@@ -161,7 +161,6 @@ static const struct {
     ROW(sessions_refused, "Clients with a good cookie that were refused."),
     ROW(sessions_unknown, "Datagrams of sessions that are not there."),
     ROW(sessions_misplaced, "Datagrams of sessions that came to another socket than theirs."),
-    ROW(answers_held, "Answers of session sockets that would have been too long or too many."),
 #undef ROW
 #define ROW(field, help)                                                       \
     {                                                                          \

@@ -72,18 +72,19 @@ static int send_bytes(const struct carrier *c, const struct address *to, const u
 /* At most one short datagram for one that came, and not too often. */
 static void answer_stray(struct carrier *c, const struct arrival *a, const struct frame *f)
 {
+    struct worker *w = c->worker;
     uint8_t bytes[512];
     struct frame answer;
     struct address to;
 
     record_from(&a->meta, &to);
-    if (!sessions_stray(c->worker, f, &answer) || to.port == 0)
+    if (!sessions_stray(w, f, &answer) || to.port == 0)
         return;
     size_t n = frame_write(&answer, bytes, sizeof(bytes));
-    if (n == 0 || n > a->n_bytes ||
-        !reply_limit_take(&c->worker->reply_limit, &to, c->worker->options.replies_per_source,
-                          uv_hrtime()))
-        count(&c->worker->sessions->counts.answers_held);
+    if (n == 0 || n > a->n_bytes)
+        count(&w->answers_suppressed);
+    else if (!reply_limit_take(&w->answer_limit, &to, w->options.answers_per_source, uv_hrtime()))
+        count(&w->answers_limited);
     else
         (void)!send_bytes(c, &to, bytes, n, 0);
 }

@@ -23,30 +23,6 @@ static struct endpoint_socket *socket_for(struct endpoint *e, const struct addre
     return NULL;
 }
 
-/* A control message that sets the source address (RFC 3542, section 6.2; ip(7), IP_PKTINFO). */
-static void set_source(struct msghdr *h, const struct address *from, uint32_t interface)
-{
-    struct cmsghdr *c = h->msg_control;
-
-    if (from->family == ADDRESS_IPV4) {
-        struct in_pktinfo info = {.ipi_ifindex = (int)interface};
-        memcpy(&info.ipi_spec_dst, from->ip + 12, 4);
-        c->cmsg_level = IPPROTO_IP;
-        c->cmsg_type = IP_PKTINFO;
-        c->cmsg_len = CMSG_LEN(sizeof(info));
-        memcpy(CMSG_DATA(c), &info, sizeof(info));
-        h->msg_controllen = CMSG_SPACE(sizeof(info));
-    } else {
-        struct in6_pktinfo info = {.ipi6_ifindex = interface};
-        memcpy(&info.ipi6_addr, from->ip, 16);
-        c->cmsg_level = IPPROTO_IPV6;
-        c->cmsg_type = IPV6_PKTINFO;
-        c->cmsg_len = CMSG_LEN(sizeof(info));
-        memcpy(CMSG_DATA(c), &info, sizeof(info));
-        h->msg_controllen = CMSG_SPACE(sizeof(info));
-    }
-}
-
 static int send_from(struct endpoint_socket *s, const struct address *from,
                      const struct address *to, const struct iovec *payload)
 {
@@ -61,7 +37,7 @@ static int send_from(struct endpoint_socket *s, const struct address *from,
         return -EAFNOSUPPORT;
     if (from != NULL && !address_is_any(from) && !address_is_multicast(from) &&
         from->family == to->family)
-        set_source(&h, from, from->scope);
+        h.msg_controllen = source_control((struct cmsghdr *)(void *)control, from);
     if (h.msg_controllen == 0)
         h.msg_control = NULL;
     if (sendmsg(s->descriptor, &h, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)

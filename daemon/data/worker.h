@@ -332,7 +332,6 @@ void carrier_info(const struct carrier *carrier, struct carrier_info *out);
     X(sessions_refused)   \
     X(sessions_unknown)   \
     X(sessions_misplaced) \
-    X(answers_held)       \
     X(datagrams_received) \
     X(datagrams_sent)     \
     X(datagrams_resent)
