@@ -193,9 +193,10 @@ static void time_out(struct session *s, uint64_t now_ns)
     l->asked_ns = now_ns;
     l->is_probe_bare = s->out.n_in_flight == 0;
     l->n_probes = l->is_probe_bare ? 1 : 2;
-    if (l->is_probe_bare || l->n_timeouts != COLLAPSE_TIMEOUTS)
+    if (l->is_probe_bare || l->n_timeouts < COLLAPSE_TIMEOUTS)
         return;
-    congestion_collapse(&s->congestion, s->last_number);
+    if (l->n_timeouts == COLLAPSE_TIMEOUTS)
+        congestion_collapse(&s->congestion, s->last_number);
     session_path_fall_back(s, now_ns);
 }
 

@@ -15,7 +15,8 @@ struct pair {
     struct address address[2];
     uint64_t now_ns;
     uint64_t n_sent[2];
-    bool is_cut[2]; /* what this side sends is lost */
+    bool is_cut[2]; /* what this side sends is lost, */
+    size_t largest; /* and what is longer than this */
 };
 
 static struct address address_of(const char *text)
@@ -29,6 +30,7 @@ static struct address address_of(const char *text)
 static void open_pair(struct pair *p, const struct session_options *like)
 {
     *p = (struct pair){.now_ns = 1000 * MS,
+                       .largest = SESSION_DATAGRAM_MAX,
                        .address = {address_of("192.0.2.1:1000"), address_of("192.0.2.2:2000")}};
     for (int i = 0; i < 2; i++) {
         struct session_options o = *like;
@@ -62,7 +64,7 @@ static size_t carry(struct pair *p, int from)
         count++;
         p->n_sent[from]++;
         cr_assert_eq(frame_parse(buf, n, &f), 0);
-        if (!p->is_cut[from] && address_equal(&to, &p->address[1 - from]))
+        if (!p->is_cut[from] && n <= p->largest && address_equal(&to, &p->address[1 - from]))
             session_receive(p->side[1 - from], p->now_ns, &p->address[from], &f, n);
     }
     cr_assert_gt(session_deadline(p->side[from]), p->now_ns, "it would be called for ever");
@@ -258,6 +260,137 @@ Test(session, finds_the_largest_datagram_and_what_no_longer_gets_through)
     cr_assert_eq(session_write(p.side[CLIENT], bytes, sizeof bytes), sizeof bytes);
     run(&p, 1000 * MS);
     cr_assert_eq(read_all(p.side[SERVER], got, sizeof got), sizeof got);
+    close_pair(&p);
+}
+
+Test(session, notices_that_large_datagrams_do_not_get_through_any_more)
+{
+    struct pair p;
+    static uint8_t bytes[1 << 20], got[1 << 20];
+    struct session_figures figures;
+    size_t n = 0;
+
+    open_pair(&p, &(struct session_options){.max_datagram = 8952});
+    for (int i = 0; i < 2; i++) {
+        cr_assert_eq(session_write(p.side[CLIENT], bytes, sizeof bytes), sizeof bytes);
+        run(&p, 1000 * MS);
+        cr_assert_eq(read_all(p.side[SERVER], got, sizeof got), sizeof got);
+    }
+    session_figures(p.side[CLIENT], &figures);
+    cr_assert_eq(figures.datagram_bytes, 8952);
+    p.largest = 1400;
+    cr_assert_eq(session_write(p.side[CLIENT], bytes, sizeof bytes), sizeof bytes);
+    for (int i = 0; i < 10; i++) {
+        run(&p, 500 * MS);
+        n += read_all(p.side[SERVER], got, sizeof got);
+    }
+    cr_assert_eq(n, sizeof got);
+    session_figures(p.side[CLIENT], &figures);
+    cr_assert_eq(figures.datagram_bytes, SESSION_DATAGRAM_MIN);
+    close_pair(&p);
+}
+
+/* A frame that the server never sent, but for what changes it. */
+static struct frame made_up(struct pair *p)
+{
+    struct frame f = {.type = FRAME_DATA,
+                      .members =
+                          FRAME_HAS_SESSION | FRAME_HAS_NUMBER | FRAME_HAS_ACK | FRAME_HAS_WINDOW,
+                      .number = 1000,
+                      .ack = 0,
+                      .window = 1 << 20};
+
+    (void)p;
+    memcpy(f.session, "0123456789abcdef", sizeof f.session);
+    return f;
+}
+
+Test(session, is_not_moved_by_nonsense)
+{
+    struct pair p;
+    struct session_figures before, after;
+    static const struct {
+        const char *name;
+        uint64_t ack, window, echo, offset;
+        size_t n;
+        struct frame_range sack;
+    } CASES[] = {
+        {"ack of what was never sent", 101, 1 << 20, 0, 0, 0, {0, 0}},
+        {"sack of what was never sent", 0, 1 << 20, 0, 0, 0, {50, 101}},
+        {"sack before ack", 60, 1 << 20, 0, 0, 0, {40, 50}},
+        {"window beyond reason", 0, UINT64_C(1) << 60, 0, 0, 0, {0, 0}},
+        {"echo of what was never sent", 0, 1 << 20, 99, 0, 0, {0, 0}},
+        {"bytes behind the window", 0, 1 << 20, 0, 1 << 20, 1, {0, 0}},
+        {"bytes across the window's end", 100, 1 << 20, 1, (1 << 20) - 5, 10, {0, 0}},
+    };
+
+    open_pair(&p, &(struct session_options){0});
+    cr_assert_eq(session_write(p.side[CLIENT], (uint8_t[100]){0}, 100), 100);
+    p.is_cut[SERVER] = true;
+    settle(&p);
+    session_figures(p.side[CLIENT], &before);
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        struct frame f = made_up(&p);
+
+        f.ack = CASES[i].ack;
+        f.window = CASES[i].window;
+        if (CASES[i].echo > 0)
+            f.members |= FRAME_HAS_ECHO;
+        f.echo = CASES[i].echo;
+        if (CASES[i].n > 0)
+            f.members |= FRAME_HAS_OFFSET;
+        f.offset = CASES[i].offset;
+        f.body = (struct frame_slice){(const uint8_t *)"0123456789", CASES[i].n};
+        f.n_sack = CASES[i].sack.end > 0;
+        f.sack[0] = CASES[i].sack;
+        session_receive(p.side[CLIENT], p.now_ns, &p.address[SERVER], &f, 300);
+        session_figures(p.side[CLIENT], &after);
+        cr_expect_eq(after.ignored, before.ignored + i + 1, "%s", CASES[i].name);
+        cr_expect_eq(after.bytes_queued, before.bytes_queued, "%s", CASES[i].name);
+        cr_expect_eq(after.bytes_in_flight, before.bytes_in_flight, "%s", CASES[i].name);
+    }
+    cr_assert_eq(carry(&p, CLIENT), 0, "and nothing is answered");
+    close_pair(&p);
+}
+
+Test(session, a_client_hears_its_server_alone)
+{
+    struct pair p;
+    struct frame f;
+    struct address other = address_of("203.0.113.7:53");
+    size_t n;
+
+    open_pair(&p, &(struct session_options){0});
+    f = made_up(&p);
+    f.members |= FRAME_HAS_OFFSET;
+    f.body = (struct frame_slice){(const uint8_t *)"x", 1};
+    session_receive(p.side[CLIENT], p.now_ns, &other, &f, 300);
+    cr_assert_null(session_peek(p.side[CLIENT], &n));
+    cr_assert_eq(carry(&p, CLIENT), 0);
+    close_pair(&p);
+}
+
+Test(session, sends_no_more_to_a_new_address_than_came_from_it)
+{
+    struct pair p;
+    static uint8_t buf[SESSION_DATAGRAM_MAX];
+    struct address other = address_of("203.0.113.7:53"), to;
+    struct frame f;
+    size_t n, n_there = 0;
+
+    open_pair(&p, &(struct session_options){0});
+    session_write(p.side[SERVER], buf, 50000);
+    f = made_up(&p);
+    session_receive(p.side[SERVER], p.now_ns, &other, &f, 150);
+    for (int i = 0; i < 100; i++) {
+        while ((n = session_send(p.side[SERVER], p.now_ns, buf, sizeof buf, &to)) > 0)
+            if (address_equal(&to, &other))
+                n_there += n;
+        p.now_ns += 100 * MS;
+    }
+    cr_assert_gt(n_there, 0, "it was asked");
+    cr_assert_leq(n_there, 150);
+    cr_assert(address_equal(session_peer(p.side[SERVER]), &p.address[CLIENT]));
     close_pair(&p);
 }
 
