@@ -25,8 +25,9 @@ struct framed {
     const struct frame *frame;
     struct frame_id id; /* text.n 0: none */
     enum message_type type;
-    size_t share; /* bytes of the datagram that fall to it: its answers may be so long */
-    int refused;  /* MESSAGE_KEPT; or why one before it in the datagram was refused */
+    size_t share;    /* bytes of the datagram that fall to it: its answers may be so long */
+    bool is_allowed; /* the endpoint takes what comes from there */
+    int refused;     /* MESSAGE_KEPT; or why one before it in the datagram was refused */
 };
 
 /* ---- Answers ---- */
@@ -69,16 +70,13 @@ static bool is_awaited(const struct framed *m)
 
 /* ---- One message ---- */
 
-static bool is_json(const struct frame_slice *text)
+static int judge(const struct framed *m, const struct frame_slice *text)
 {
-    return json_text_is_valid_padded(text->bytes, text->n);
-}
-
-static int judge(const struct endpoint *e, const struct frame_slice *text)
-{
-    if (text->n > e->settings.max_message_bytes)
+    if (!m->is_allowed)
+        return DROP_NOT_ALLOWED;
+    if (text->n > m->endpoint->settings.max_message_bytes)
         return DROP_TOO_LARGE;
-    return is_json(text) ? MESSAGE_KEPT : DROP_INVALID_JSON;
+    return json_text_is_valid_padded(text->bytes, text->n) ? MESSAGE_KEPT : DROP_INVALID_JSON;
 }
 
 static int file(const struct framed *m, const struct frame_slice *text)
@@ -147,7 +145,7 @@ static int take_message(const struct framed *m, const struct frame_slice *text)
     /* What goes to the quarantine is the message. */
     struct arrival a = {
         .bytes = text->bytes, .n_bytes = text->n, .is_in_quarantine = m->arrival->is_in_quarantine};
-    int outcome = judge(m->endpoint, text);
+    int outcome = judge(m, text);
 
     if (outcome != MESSAGE_KEPT)
         refuse(m, (enum drop_reason)outcome);
@@ -201,7 +199,15 @@ static void number_message(struct framed *m, size_t i, char text[FRAME_ID_MAX])
                                       frame_id_print(first->source, m->id.number, text)};
 }
 
-/* refused: MESSAGE_KEPT, or why all of them are. */
+/* A datagram that is refused as a whole. */
+static int refuse_datagram(const struct framed *m, enum drop_reason reason)
+{
+    if (!m->is_allowed)
+        reason = DROP_NOT_ALLOWED;
+    refuse(m, reason);
+    return intake_count(m->endpoint, m->arrival, (int)reason);
+}
+
 static int take_batch(struct framed *m)
 {
     size_t n = count_texts(&m->frame->body), i = 0;
@@ -209,10 +215,8 @@ static int take_batch(struct framed *m)
     char id_text[FRAME_ID_MAX];
     int outcome = MESSAGE_KEPT;
 
-    if (n == 0) {
-        refuse(m, DROP_INVALID_JSON);
-        return intake_count(m->endpoint, m->arrival, DROP_INVALID_JSON);
-    }
+    if (n == 0)
+        return refuse_datagram(m, DROP_INVALID_JSON);
     m->endpoint->ledger.received += n - 1;
     sources_count(&m->endpoint->sources, m->arrival->meta.from_ip, n - 1);
     m->share = m->arrival->n_bytes / n;
@@ -266,29 +270,24 @@ static int take_protocol(struct endpoint *e, const struct arrival *a, const stru
     return MESSAGE_KEPT;
 }
 
-/* A datagram that is refused before anyone has looked at what it holds. */
-static int refuse_datagram(struct framed *m, enum drop_reason reason)
-{
-    refuse(m, reason);
-    return intake_count(m->endpoint, m->arrival, (int)reason);
-}
-
 int framed_datagram(struct endpoint *e, const struct arrival *a, bool is_allowed)
 {
     struct frame f;
-    struct framed m = {.endpoint = e, .arrival = a, .frame = &f, .refused = MESSAGE_KEPT};
+    struct framed m = {.endpoint = e,
+                       .arrival = a,
+                       .frame = &f,
+                       .share = a->n_bytes,
+                       .is_allowed = is_allowed,
+                       .refused = MESSAGE_KEPT};
 
     e->ledger.received++;
     sources_count(&e->sources, a->meta.from_ip, 1);
     if (frame_parse(a->bytes, a->n_bytes, &f) != 0)
         return intake_count(e, a, is_allowed ? DROP_MALFORMED_FRAME : DROP_NOT_ALLOWED);
     m.id = f.members & FRAME_HAS_ID ? f.id : (struct frame_id){0};
-    m.share = a->n_bytes;
     m.type = f.type == FRAME_REQUEST ? MESSAGE_REQUEST
              : f.type == FRAME_REPLY ? MESSAGE_REPLY
                                      : MESSAGE_SEND;
-    if (!is_allowed)
-        return refuse_datagram(&m, DROP_NOT_ALLOWED);
     switch (f.type) {
     case FRAME_SEND:
     case FRAME_REQUEST:
@@ -299,6 +298,6 @@ int framed_datagram(struct endpoint *e, const struct arrival *a, bool is_allowed
     case FRAME_OTHER:
         return refuse_datagram(&m, DROP_UNSUPPORTED);
     default:
-        return take_protocol(e, a, &f);
+        return is_allowed ? take_protocol(e, a, &f) : intake_count(e, a, DROP_NOT_ALLOWED);
     }
 }

@@ -306,6 +306,16 @@ class Acknowledged(Story):
                 peer.send(1, body, ack=None)
                 self.counters(name, **{reason: 3})
 
+    def test_a_batch_that_is_not_allowed_is_refused_whole(self):
+        self.msgd.register("closed", allow=["10.0.0.0/8"])
+        peer = self.peer("closed")
+        peer.batch(1, [b"1", b"nonsense", b"3"])
+        peer.nacked(1, "not_allowed", count=3)
+        peer.raw(frame("ping", b" " * 100))
+        peer.raw(frame("hologram", id="x", ack="stored", pad_to=160))
+        peer.nacked("x", "not_allowed")
+        self.counters("closed", received=5, not_allowed=5, protocol=0)
+
     def test_a_type_that_is_not_known_is_unsupported(self):
         self.msgd.register("box")
         peer = self.peer("box")
