@@ -4,6 +4,7 @@
 #include "daemon/config/config.h"
 #include "daemon/core/quarantine.h"
 #include "daemon/core/registry.h"
+#include "daemon/core/reply_cache.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -202,4 +203,27 @@ static void use_quota(void)
 Test(core_no_memory, a_quota_that_cannot_be_counted_is_not_given)
 {
     fail_each(use_quota);
+}
+
+static void use_duplicates(void)
+{
+    const struct duplicates_options options = {.max_sources = 10};
+    struct duplicates duplicates;
+    struct reply_cache cache;
+    struct frame_id id;
+    struct message_key key = {.endpoint = 1, .id = &id};
+
+    frame_id_read("once", 4, &id);
+    if (duplicates_init(&duplicates, &options) == 0 &&
+        duplicates_look(&duplicates, &key, 0) == DUPLICATE_NOT)
+        duplicates_keep(&duplicates, &key, 0);
+    if (reply_cache_init(&cache, &options.key, 1000) == 0)
+        reply_cache_put(&cache, &key, "1", 1);
+    duplicates_deinit(&duplicates);
+    reply_cache_deinit(&cache);
+}
+
+Test(core_no_memory, what_remembers_messages_is_there_whole_or_not_at_all)
+{
+    fail_each(use_duplicates);
 }
