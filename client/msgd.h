@@ -356,7 +356,7 @@ MSGD_API const char *msgd_session_reason(const struct msgd_session *s);
 
 /* 32 hex digits, the same on both sides; "" while connecting. */
 MSGD_API const char *msgd_session_id(const struct msgd_session *s);
-/* Who is on the other side, "ip:port": of a client, where it is being talked to at present. */
+/* Who is on the other side, "ip:port"; of a client: from where it connected. */
 MSGD_API const char *msgd_session_peer(const struct msgd_session *s);
 /* What the client said that it is, as JSON; NULL: nothing. On the client's side what it says. */
 MSGD_API const char *msgd_session_identity(const struct msgd_session *s);

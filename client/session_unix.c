@@ -28,6 +28,7 @@ struct session_unix {
     int fd;
     struct buffer in, out;
     bool has_hung_up;  /* nothing more comes, with or without a mark */
+    bool is_broken;    /* nobody takes what is in `out` */
     bool is_finishing; /* the mark goes behind what is in `out` */
     bool has_finished; /* it has gone */
 };
@@ -109,13 +110,15 @@ static int unix_process(struct msgd_session *s)
     struct session_unix *u = unix_of(s);
 
     clear_edges(u);
-    int error = send_stream(u);
+    if (send_stream(u) != 0) { /* the reason stands in what it wrote; what we write goes nowhere */
+        u->is_broken = true;
+        u->out.at = u->out.n = 0;
+    }
     read_stream(u);
-    /* The reason why it reads no more stands in what it wrote. */
-    bool is_over = u->has_hung_up && u->in.at == u->in.n;
-    if (s->has_read_all && error == 0)
-        return 0;
-    if (is_over || (error != 0 && s->has_read_all))
+    if (u->is_broken && s->has_read_all)
+        return client_session_fail(s, -ECONNRESET, "ended", "%s has gone before it had everything",
+                                   s->peer);
+    if (u->has_hung_up && u->in.at == u->in.n && !s->has_read_all)
         return client_session_fail(s, -ECONNRESET, "msgd ended",
                                    "msgd has gone, and the session with %s with it", s->peer);
     return 0;

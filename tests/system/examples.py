@@ -80,6 +80,20 @@ class Examples(Story):
         result = self.client("send", f"127.0.0.1:{free_port()}", "1")
         self.assertEqual((result.returncode, result.stderr), (1, "client.py: nobody is there\n"))
 
+    def test_a_server_and_clients_of_sessions_in_c(self):
+        msgd = self.start()
+        env = {**os.environ, "MSGD_SOCKET": msgd.socket}
+        port = free_port()
+        built = BUILD / "docs/examples"
+        server = self.program([built / "example_session_server", port], env=env)
+        server.wait_for_stderr("listening")
+        for target in ("talk", f"127.0.0.1:{port}"):
+            result = run([built / "example_session_client", target, '{"n": 1}', '"' + "long " * 20000 + '"', "[2]"], env=env)
+            self.assertEqual(result.returncode, 0, result.stderr)
+            self.assertEqual(result.stdout, '{"n": 1}\n"' + "long " * 20000 + '"\n[2]\n')
+        self.assertEqual(run([built / "example_session_client", "nobody"], env=env).returncode, 1)
+        self.assertEqual(server.stderr, "session_server: listening\n")
+
     def test_the_tour_goes_to_its_end(self):
         if WRAPPER:
             self.skipTest("the tour starts its daemon by itself")
