@@ -2,25 +2,25 @@
 /* Every way of validating gives the same answer, and jansson's is only ever stricter where it is
  * known to be. */
 #include "proto/json_text.h"
+#include "proto/json_variants.h"
 #include "tests/fuzz/fuzz.h"
-#include "tests/support/json_text_portable.h"
 
 #include <jansson.h>
 
 /* What follows the text may be anything; most harmful is what would go on with it. */
-static void agree_padded(const uint8_t *data, size_t size, bool valid)
+static void agree_padded(json_walk *walk, const uint8_t *data, size_t size, bool valid)
 {
-    static const char *const slacks[] = {"\"", "}", "]", "0", "[", " ", "e", "\xbf"};
+    static const char slacks[] = "\"}]0[ e\xbf";
     uint8_t *padded = malloc(size + JSON_TEXT_SLACK);
 
     HOLDS(padded != NULL);
     if (size > 0)
         memcpy(padded, data, size);
-    for (size_t i = 0; i < sizeof slacks / sizeof *slacks; i++) {
-        memset(padded + size, slacks[i][0], JSON_TEXT_SLACK);
-        HOLDS(json_text_is_valid_padded(padded, size) == valid);
+    for (size_t i = 0; i < sizeof slacks; i++) {
+        memset(padded + size, slacks[i], JSON_TEXT_SLACK);
+        HOLDS(json_text_is_valid_by(walk, padded, size, true) == valid);
     }
-    HOLDS(portable_is_valid_padded(padded, size) == valid);
+    HOLDS(json_text_is_valid_padded(padded, size) == valid);
     free(padded);
 }
 
@@ -49,8 +49,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     HOLDS(at <= size && (expected != NULL || at == size));
     HOLDS(json_text_is_valid(data, size) == (expected == NULL));
-    HOLDS(portable_is_valid(data, size) == (expected == NULL));
-    agree_padded(data, size, expected == NULL);
+    for (size_t i = 0; i < n_json_variants; i++) {
+        json_walk *walk = json_variants[i].walk;
+
+        if (!json_variants[i].is_usable())
+            continue;
+        HOLDS(json_text_is_valid_by(walk, data, size, false) == (expected == NULL));
+        agree_padded(walk, data, size, expected == NULL);
+    }
     agree_with_jansson(data, size, expected);
     return 0;
 }

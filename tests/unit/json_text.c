@@ -1,24 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* The JSON validators: what RFC 8259 says, and that all of them say the same everywhere. */
-#include "proto/json_text.h"
-#include "tests/support/json_text_portable.h"
+#include "tests/unit/json_text_fixture.h"
 
-#include <criterion/criterion.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 /* Texts may hold NUL bytes: their length is that of the literal. */
 #define TEXT(literal) literal, sizeof(literal) - 1
-
-struct text {
-    const char *name;
-    const char *bytes;
-    size_t n;
-};
 
 static const struct text valid[] = {
     {"zero", TEXT("0")},
@@ -187,58 +176,6 @@ static const struct text invalid[] = {
     {"a JSON text sequence", TEXT("{}\n{}\n")},
 };
 
-/* A page that nobody may read, with memory before it. */
-struct fence {
-    uint8_t *memory;
-    size_t n;
-};
-
-static struct fence fence_new(size_t n)
-{
-    size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    struct fence f = {.n = (n + page - 1) / page * page};
-
-    f.memory = mmap(NULL, f.n + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    cr_assert_neq(f.memory, MAP_FAILED);
-    cr_assert_eq(mprotect(f.memory + f.n, page, PROT_NONE), 0);
-    return f;
-}
-
-static uint8_t *fence_put(struct fence *f, const void *bytes, size_t n, size_t slack)
-{
-    uint8_t *start = f->memory + f->n - slack - n;
-
-    memcpy(start, bytes, n);
-    return start;
-}
-
-/* All five validators, each with nothing readable after what it may read. */
-static bool all_say(const char *name, const void *bytes, size_t n)
-{
-    static struct fence f;
-    static const char slacks[] = "\"}]0 [e\xbf\\t";
-    const char *expected;
-
-    if (f.memory == NULL)
-        f = fence_new(131072);
-
-    uint8_t *text = fence_put(&f, bytes, n, 0);
-    size_t at = json_text_check(text, n, &expected);
-    bool is_valid = expected == NULL;
-
-    cr_assert(at <= n && (!is_valid || at == n), "%s: fault at %zu of %zu", name, at, n);
-    cr_assert_eq(json_text_is_valid(text, n), is_valid, "%s: exact", name);
-    cr_assert_eq(portable_is_valid(text, n), is_valid, "%s: exact, portable", name);
-    text = fence_put(&f, bytes, n, JSON_TEXT_SLACK);
-    for (size_t i = 0; i < sizeof slacks; i++) {
-        memset(text + n, slacks[i], JSON_TEXT_SLACK);
-        cr_assert_eq(json_text_is_valid_padded(text, n), is_valid, "%s: padded, %02x", name,
-                     (unsigned char)slacks[i]);
-        cr_assert_eq(portable_is_valid_padded(text, n), is_valid, "%s: padded, portable", name);
-    }
-    return is_valid;
-}
-
 Test(json_text, accepts_every_valid_text)
 {
     for (size_t i = 0; i < sizeof valid / sizeof *valid; i++)
@@ -251,19 +188,34 @@ Test(json_text, refuses_every_invalid_text)
         cr_expect(!all_say(invalid[i].name, invalid[i].bytes, invalid[i].n), "%s", invalid[i].name);
 }
 
-/* Each text as an element after `before` bytes of white space, so that it crosses each window. */
-static void wrap_everywhere(const struct text *t, bool is_valid)
+/* Each text as an element after `before` bytes of white space, or of a string. */
+static void wrap(const struct text *t, size_t before, bool is_valid)
 {
-    char wrapped[512];
+    static const char space[] = "{\"k\":[", string[] = "{\"k\":[\"";
+    char wrapped[1024];
 
-    for (size_t before = 0; before < 130; before++) {
-        int n = snprintf(wrapped, sizeof wrapped, "{\"k\":[%*s", (int)before, "");
+    for (int in_string = 0; in_string < 2; in_string++) {
+        size_t n = strlen(in_string ? string : space);
 
+        memcpy(wrapped, in_string ? string : space, n);
+        memset(wrapped + n, in_string ? 'x' : ' ', before);
+        n += before;
+        if (in_string)
+            n += (size_t)sprintf(wrapped + n, "\",");
         memcpy(wrapped + n, t->bytes, t->n);
         memcpy(wrapped + n + t->n, ",1]}", 4);
-        cr_expect_eq(all_say(t->name, wrapped, (size_t)n + t->n + 4), is_valid, "%s after %zu",
-                     t->name, before);
+        cr_expect_eq(all_say(t->name, wrapped, n + t->n + 4), is_valid, "%s after %zu", t->name,
+                     before);
     }
+}
+
+/* So that it crosses the border of every word, and of the eight that are looked at together. */
+static void wrap_everywhere(const struct text *t, bool is_valid)
+{
+    for (size_t before = 0; before < 130; before++)
+        wrap(t, before, is_valid);
+    for (size_t before = 512 - 80; before < 520; before++)
+        wrap(t, before, is_valid);
 }
 
 Test(json_text, gives_the_same_answer_at_every_offset)
@@ -367,12 +319,6 @@ Test(json_text, says_where_the_fault_is_and_what_was_expected)
         cr_expect_eq(at, cases[i].at, "%s: at %zu", cases[i].name, at);
         cr_expect_str_eq(expected, cases[i].expected, "%s", cases[i].name);
     }
-}
-
-static unsigned next_random(unsigned *state)
-{
-    *state = *state * 1664525 + 1013904223;
-    return *state >> 8;
 }
 
 /* Pieces that make texts which are nearly JSON, and often are. */
