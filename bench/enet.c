@@ -2,7 +2,7 @@
 /*
  * What sessions are measured against: ENet, one peer, one channel, reliable packets.
  *
- *     enet receive [--mtu BYTES]
+ *     enet receive [--warm-up S] [--mtu BYTES]
  *     enet send PORT [--address IP] [--size BYTES] [--seconds S] [--mtu BYTES]
  *
  * receive prints "port P" on stderr and, when its peer or SIGTERM ends it, what has come as one
@@ -24,7 +24,7 @@
 struct options {
     const char *address;
     size_t size;
-    double seconds;
+    double seconds, warm_up_s;
     unsigned mtu;
 };
 
@@ -76,7 +76,7 @@ static int receive(const struct options *o)
 {
     ENetAddress here = {.host = htonl(INADDR_LOOPBACK), .port = 0};
     ENetHost *host = open_host(&here, o->mtu);
-    struct goodput seen = {0};
+    struct goodput seen = {.warm_up_s = o->warm_up_s};
     ENetEvent event = {.type = ENET_EVENT_TYPE_NONE};
     sigaction(SIGTERM, &(struct sigaction){.sa_handler = end}, NULL);
     fprintf(stderr, "port %u\n", host->address.port);
@@ -151,11 +151,9 @@ static int send_all(const struct options *o, unsigned port)
 
 int main(int argc, char **argv)
 {
-    static const struct option options[] = {{"address", 1, NULL, 'a'},
-                                            {"size", 1, NULL, 's'},
-                                            {"seconds", 1, NULL, 't'},
-                                            {"mtu", 1, NULL, 'm'},
-                                            {NULL, 0, NULL, 0}};
+    static const struct option options[] = {{"address", 1, NULL, 'a'}, {"size", 1, NULL, 's'},
+                                            {"seconds", 1, NULL, 't'}, {"mtu", 1, NULL, 'm'},
+                                            {"warm-up", 1, NULL, 'w'}, {NULL, 0, NULL, 0}};
     struct options o = {.address = "127.0.0.1", .size = 256, .seconds = 1};
     int option;
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -167,6 +165,8 @@ int main(int argc, char **argv)
             o.seconds = strtod(optarg, NULL);
         else if (option == 'm')
             o.mtu = (unsigned)strtoul(optarg, NULL, 10);
+        else if (option == 'w')
+            o.warm_up_s = strtod(optarg, NULL);
         else
             return 64;
     }

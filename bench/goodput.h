@@ -22,6 +22,8 @@
 struct goodput {
     uint64_t messages, bytes, wrong; /* wrong: not the number that was to come next */
     double first_s, last_s;
+    double warm_up_s;    /* set by the caller: the first so many seconds are not measured */
+    uint64_t warm_bytes; /* of bytes, those that came later */
 };
 
 static inline double goodput_now(void)
@@ -62,13 +64,15 @@ static inline void goodput_count(struct goodput *g, const void *bytes, size_t n)
     g->wrong += number != GOODPUT_FIRST + g->messages;
     g->messages++;
     g->bytes += n;
+    if (g->last_s - g->first_s >= g->warm_up_s)
+        g->warm_bytes += n;
 }
 
 static inline void goodput_print(const struct goodput *g)
 {
-    printf("{\"messages\": %llu, \"bytes\": %llu, \"wrong\": %llu, \"seconds\": %.6f}\n",
+    printf("{\"messages\": %llu, \"bytes\": %llu, \"wrong\": %llu, \"warm_bytes\": %llu}\n",
            (unsigned long long)g->messages, (unsigned long long)g->bytes,
-           (unsigned long long)g->wrong, g->last_s - g->first_s);
+           (unsigned long long)g->wrong, (unsigned long long)g->warm_bytes);
 }
 
 #endif

@@ -2,7 +2,7 @@
 /*
  * Sessions by libmsgd, both roles.
  *
- *     session serve NAME [--echo]
+ *     session serve NAME [--echo] [--warm-up S]
  *     session send TARGET [--size BYTES] [--seconds S]
  *     session cycle TARGET [--sessions N] [--together K] [--messages M] [--size BYTES] [--meet]
  *
@@ -32,7 +32,7 @@
 struct options {
     const char *target;
     size_t size;
-    double seconds;
+    double seconds, warm_up_s;
     unsigned n_sessions, n_together, n_messages;
     bool is_echo, is_meet;
 };
@@ -151,6 +151,7 @@ static int serve(const struct options *o)
 {
     struct server server = {.o = o, .epoll = epoll_create1(EPOLL_CLOEXEC)};
     struct epoll_event events[MAX_EVENTS];
+    server.seen.warm_up_s = o->warm_up_s;
     sigaction(SIGTERM, &(struct sigaction){.sa_handler = end}, NULL);
     open_server(&server);
     welcome(&server);
@@ -289,15 +290,20 @@ static int cycle(const struct options *o)
     return 0;
 }
 
-enum option_key { SIZE = 1, SECONDS, SESSIONS, TOGETHER, MESSAGES, ECHO_BACK, MEET };
+enum option_key { SIZE = 1, SECONDS, SESSIONS, TOGETHER, MESSAGES, ECHO_BACK, MEET, WARM_UP };
 
 static void parse_options(struct options *o, int argc, char **argv)
 {
     static const struct option options[] = {
-        {"size", 1, NULL, SIZE},         {"seconds", 1, NULL, SECONDS},
-        {"sessions", 1, NULL, SESSIONS}, {"together", 1, NULL, TOGETHER},
-        {"messages", 1, NULL, MESSAGES}, {"echo", 0, NULL, ECHO_BACK},
-        {"meet", 0, NULL, MEET},         {NULL, 0, NULL, 0},
+        {"size", 1, NULL, SIZE},
+        {"seconds", 1, NULL, SECONDS},
+        {"sessions", 1, NULL, SESSIONS},
+        {"together", 1, NULL, TOGETHER},
+        {"messages", 1, NULL, MESSAGES},
+        {"echo", 0, NULL, ECHO_BACK},
+        {"meet", 0, NULL, MEET},
+        {"warm-up", 1, NULL, WARM_UP},
+        {NULL, 0, NULL, 0},
     };
     int option;
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -306,6 +312,8 @@ static void parse_options(struct options *o, int argc, char **argv)
             o->size = number;
         else if (option == SECONDS)
             o->seconds = strtod(optarg, NULL);
+        else if (option == WARM_UP)
+            o->warm_up_s = strtod(optarg, NULL);
         else if (option == SESSIONS)
             o->n_sessions = number;
         else if (option == TOGETHER)
