@@ -83,9 +83,10 @@ class Hosts:
     def _lose_here(self, percent):
         self.nft("table inet bad\ndelete table inet bad")
         if percent:
+            some = f"numgen random mod 100 < {percent}" if percent < 100 else ""
             self.nft(f"""table inet bad {{
                 chain in {{ type filter hook input priority 0
-                    udp dport 1-65535 numgen random mod 100 < {percent} counter drop
+                    udp dport 1-65535 {some} counter drop
                 }}
             }}""")
 
@@ -98,8 +99,8 @@ class Hosts:
     def translate(self, port, to_address, to_port):
         """
         What the other host sends from CLIENT and this port leaves as to_address and to_port, and what comes back is
-        given to CLIENT again: a router's new mapping in the middle of a conversation. Stateless, so that it takes
-        effect at once. None for to_address ends it.
+        given to CLIENT again; what is still sent to the former port is lost: a router's new mapping in the middle of a
+        conversation. Stateless, so that it takes effect at once. None for to_address ends it.
         """
         with self.elsewhere():
             self.nft("table ip router\ndelete table ip router")
@@ -108,7 +109,8 @@ class Hosts:
                     chain out {{ type filter hook output priority 0;
                         ip saddr {CLIENT} udp sport {port} udp sport set {to_port} ip saddr set {to_address}; }}
                     chain in {{ type filter hook prerouting priority -300;
-                        ip daddr {to_address} udp dport {to_port} udp dport set {port} ip daddr set {CLIENT}; }}
+                        ip daddr {to_address} udp dport {to_port} udp dport set {port} ip daddr set {CLIENT} accept
+                        ip daddr {CLIENT} udp dport {port} drop; }}
                 }}""")
 
 

@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: MIT
 """Two hosts and a bad network between them: what is acknowledged has come, once; what is answered was asked."""
 
+import subprocess
+
 from msgd_frame import Sender
 from msgd_hosts import CLIENT, OTHER, SERVER, make_hosts
 from msgd_proxy import Proxy
-from msgd_test import LONG, Story, main, numbered, udp_socket, wait_until
+from msgd_test import LONG, Story, build_path, main, numbered, udp_socket, wait_until
 
 HOSTS = make_hosts()
+SESSION_PORTS = 25000, 25099
 N = 20000 if LONG else 2000
 
 
@@ -18,7 +21,7 @@ class AcrossHosts(Story):
         if HOSTS is None:
             self.skipTest("needs root, ip(8) and nft(8), for two network namespaces")
         self.addCleanup(HOSTS.lose, 0)
-        self.msgd = self.start()
+        self.msgd = self.start({"session_port_range": list(SESSION_PORTS)})
 
     def client(self, address=CLIENT):
         with HOSTS.elsewhere():
@@ -141,6 +144,107 @@ class Requests(AcrossHosts):
         done.append(int(message["payload"]))
         consumer.reply(message, str(1000 + int(message["payload"])))
         consumer.ack(message)
+
+
+class Sessions(AcrossHosts):
+    """msgrecv --sessions --exec cat on this host, msgconnect on the other: what goes there comes back."""
+
+    def serve(self, *arguments):
+        """The port of the echo server."""
+        server = self.msgd.spawn("msgrecv", "echo", "--address", SERVER, "--sessions", "--exec", "cat", *arguments)
+        server.wait_for_stderr("msgrecv: echo at")
+        return self.msgd.endpoint("echo")["port"]
+
+    def connect(self, to):
+        """A client on the other host, whose stdin is a pipe."""
+        with HOSTS.elsewhere():
+            return self.program([build_path("msgconnect"), to], stdin=subprocess.PIPE)
+
+    def say(self, client, first, n, size=256):
+        for text in numbered(first, n, size):
+            client.process.stdin.write(text + b"\n")
+        client.process.stdin.flush()
+
+    def hear(self, client, n, size=256):
+        """Ends what is said, and expects messages 1 to n, in order, each once."""
+        client.process.stdin.close()
+        self.assertEqual(client.wait(60), 0, client.stderr)
+        self.assertEqual(client.stdout.splitlines(), [t.decode() for t in numbered(1, n, size)])
+
+    def exchange(self, to, n=N, size=256):
+        client = self.connect(to)
+        self.say(client, 1, n, size)
+        self.hear(client, n, size)
+
+    def test_with_a_fifth_lost_both_ways_everything_comes_back_in_order(self):
+        port = self.serve()
+        HOSTS.lose(20)
+        self.exchange(f"{SERVER}:{port}")
+
+    def test_long_messages_come_back_whole(self):
+        port = self.serve()
+        HOSTS.lose(10)
+        self.exchange(f"{SERVER}:{port}", 8, 1 << 20)
+
+    def test_doubled_and_out_of_order_everything_comes_back_in_order(self):
+        port = self.serve()
+        proxy = self.proxy(port, loss=10, duplicate=10, reorder="20:64", ports=SESSION_PORTS)
+        self.exchange(f"{proxy.address}:{proxy.port}")
+        self.assertEqual(proxy.stop()["strays"], 0)
+
+    def test_on_a_single_port_it_is_the_same(self):
+        port = self.serve("--single-port")
+        proxy = self.proxy(port, loss=10, duplicate=10, reorder="20:64")
+        self.exchange(f"{proxy.address}:{proxy.port}")
+        proxy.stop()
+
+    def test_a_client_whose_address_changes_goes_on(self):
+        port = self.serve()
+        client = self.connect(f"{SERVER}:{port}")
+        self.say(client, 1, 100)
+        client.wait_for_lines(100)
+        port = self.peer_port()
+        self.addCleanup(HOSTS.translate, port, None, 0)
+        for i in range(1, 4):
+            HOSTS.translate(port, OTHER, 40000 + i)
+            self.say(client, 100 * i + 1, 100)
+            client.wait_for_lines(100 * (i + 1), 20)
+        self.hear(client, 400)
+
+    def test_a_router_that_forgets_costs_nothing(self):
+        port = self.serve()
+        proxy = self.proxy(port, loss=5, ports=SESSION_PORTS)
+        client = self.connect(f"{proxy.address}:{proxy.port}")
+        for i in range(5):
+            self.say(client, 200 * i + 1, 200)
+            client.wait_for_lines(200 * (i + 1), 20)
+            proxy.rebind()
+        self.hear(client, 1000)
+        self.assertEqual(proxy.stop()["rebound"], 5)
+
+    def test_a_network_that_is_gone_for_a_while_is_waited_for(self):
+        port = self.serve()
+        client = self.connect(f"{SERVER}:{port}")
+        self.say(client, 1, 100)
+        client.wait_for_lines(100)
+        HOSTS.lose(100)
+        self.say(client, 101, 100)
+        wait_until(lambda: HOSTS.n_lost() >= 3, 10, "something to be lost")
+        HOSTS.lose(0)
+        client.wait_for_lines(200, 20)
+        self.hear(client, 200)
+
+    def test_several_clients_do_not_meet(self):
+        port = self.serve()
+        HOSTS.lose(10)
+        clients = [self.connect(f"{SERVER}:{port}") for _ in range(8)]
+        for client in clients:
+            self.say(client, 1, 200)
+        for client in clients:
+            self.hear(client, 200)
+
+    def peer_port(self):
+        return int(self.msgd.endpoint("echo")["sessions"][0]["peer"].rpartition(":")[2])
 
 
 main()
