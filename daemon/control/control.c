@@ -108,6 +108,12 @@ static void on_session_asked(void *context, struct endpoint *endpoint,
         visit_asked(desk, ask);
 }
 
+static void on_session_moved(void *context, struct carrier *carrier, const struct address *peer)
+{
+    (void)context;
+    visit_moved(carrier_context(carrier), peer);
+}
+
 static void on_session_ended(void *context, struct carrier *carrier, const char *reason)
 {
     (void)context;
@@ -164,6 +170,7 @@ static int start_workers(struct control *control)
                    .tapped = on_tapped,
                    .endpoint_failed = on_endpoint_failed,
                    .session_asked = on_session_asked,
+                   .session_moved = on_session_moved,
                    .session_ended = on_session_ended,
                    .session_gone = on_session_gone},
         .max_descriptor = control->options.max_descriptor,

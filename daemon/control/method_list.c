@@ -129,7 +129,7 @@ static void describe_session(const struct visit *visit, struct listing_session *
         carrier_info(visit->carrier, &info);
     *out = (struct listing_session){
         .id = visit->id,
-        .peer = visit->claim.client,
+        .peer = visit->peer,
         .identity = visit->identity,
         .port = visit->port,
         .age_s = (uv_now(visit->control->loop) - visit->since_ms) / 1000,

@@ -189,6 +189,7 @@ static struct visit *visit_new(struct desk *desk, const struct session_ask *ask)
     visit->control = control;
     visit->desk = desk;
     visit->claim = ask->claim;
+    visit->peer = ask->claim.client;
     visit->window = ask->window;
     visit->stream = -1;
     visit->since_ms = uv_now(control->loop);
@@ -361,6 +362,13 @@ void visit_abort(struct visit *visit, const char *reason)
         return;
     visit->is_aborted = true;
     carrier_abort(visit->carrier, reason);
+}
+
+void visit_moved(struct visit *visit, const struct address *peer)
+{
+    visit->peer = *peer;
+    if (visit->desk->entry)
+        desk_changed(visit->desk);
 }
 
 void visit_ended(struct visit *visit, const char *reason)

@@ -45,9 +45,10 @@ struct visit {
     char id[VISIT_ID_TEXT];
     uint8_t raw_id[VISIT_ID_BYTES];
     struct cookie_claim claim;
-    uint64_t window; /* what the client takes at first */
-    char *identity;  /* a JSON text; NULL: none */
-    uint16_t port;   /* of its own; 0: none */
+    struct address peer; /* where the client is at present */
+    uint64_t window;     /* what the client takes at first */
+    char *identity;      /* a JSON text; NULL: none */
+    uint16_t port;       /* of its own; 0: none */
     bool has_quota;
     bool is_announced;    /* its greeter knows of it */
     bool is_aborted;      /* the worker has been told, and will say that it has ended */
@@ -78,6 +79,7 @@ void visits_deinit(struct control *control);
 
 /* For worker_events. */
 void visit_asked(struct desk *desk, const struct session_ask *ask);
+void visit_moved(struct visit *visit, const struct address *peer);
 void visit_ended(struct visit *visit, const char *reason);
 void visit_gone(struct visit *visit);
 

@@ -168,6 +168,28 @@ void carrier_kill(struct carrier *c, const char *reason)
 
 /* ---- A turn ---- */
 
+static void moved_done(struct command *command)
+{
+    struct carrier *c = CONTAINER_OF(command, struct carrier, moved);
+    const struct worker_events *events = &c->worker->options.events;
+
+    events->session_moved(events->context, c, &c->peer);
+    atomic_store_explicit(&c->is_telling, false, memory_order_release);
+}
+
+/* One that moves again meanwhile is told of in its next turn. */
+static void tell_move(struct carrier *c)
+{
+    const struct address *peer = session_peer(c->session);
+
+    if (address_equal(peer, &c->peer) || atomic_load_explicit(&c->is_telling, memory_order_acquire))
+        return;
+    c->peer = *peer;
+    atomic_store_explicit(&c->is_telling, true, memory_order_relaxed);
+    c->moved.done = moved_done;
+    command_finish(c->worker, &c->moved);
+}
+
 void carrier_touch(struct carrier *c)
 {
     if (c->state != CARRIER_CLOSING && !list_is_linked(&c->dirty))
@@ -195,6 +217,7 @@ void carrier_pump(struct carrier *c)
         carrier_read_stream(c);
         carrier_send(c);
         show_figures(c);
+        tell_move(c);
         look_at_end(c);
     } else if (has_stream_all(c)) {
         close_all(c);
@@ -303,6 +326,7 @@ int carrier_new(struct carrier **out, const struct carrier_options *o)
     c->endpoint = o->endpoint;
     c->context = o->context;
     c->claim = o->claim;
+    c->peer = o->claim.client;
     memcpy(c->id, o->id, sizeof(c->id));
     c->receive_bytes = o->receive_bytes;
     c->port = o->port;

@@ -63,6 +63,9 @@ struct carrier {
     struct command ended;
     struct command gone;
     uint64_t resent; /* that has been counted */
+    struct command moved;
+    struct address peer; /* that control knows of; changed only while it is not being told */
+    _Atomic bool is_telling;
     _Atomic uint64_t bytes_in_flight;
     _Atomic uint64_t retransmitted;
 };

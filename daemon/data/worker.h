@@ -62,6 +62,8 @@ struct worker_events {
     void (*endpoint_failed)(void *context, struct endpoint *endpoint, int error);
     /* Answer by carrier_new or worker_refuse; what ask points to is valid during the call. */
     void (*session_asked)(void *context, struct endpoint *endpoint, const struct session_ask *ask);
+    /* Its client has another address now, which has been proven. */
+    void (*session_moved)(void *context, struct carrier *carrier, const struct address *peer);
     /*
      * Nothing more goes either way; "" = both sides have finished and all was acknowledged. What
      * the stream socket still holds may be read.

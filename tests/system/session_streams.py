@@ -319,6 +319,8 @@ class Moves(Served):
                 self.event(self.server, "message", payload="2")
                 self.msgd.call("Write", session=client.session, payload="3")
                 self.assertEqual(client.read(), "3")
+                there = "127.0.0.5:%d" % client.socket.getsockname()[1]
+                wait_until(lambda: self.msgd.endpoint("talk")["sessions"][0]["peer"] == there, 5, "List to know")
                 former.close()
                 self.server.close()
                 client.wait_ended()
