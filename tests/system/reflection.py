@@ -382,7 +382,8 @@ class Reflection(Story):
         after, n_bytes = rss_kib(msgd.pid), self.bytes_that_left() - bytes_before
         self.report(f"{n_read} forged connects", f"{after - before:+d} KiB resident; "
                     f"{n_bytes} bytes out, {n_read * len(connect)} in: {n_bytes / n_read / len(connect):.3f}")
-        self.assertLess(after - before, 1024)
+        if not IS_INSTRUMENTED:  # whose memory is not msgd's alone
+            self.assertLess(after - before, 1024)
         self.assertLess(n_bytes, n_read * len(connect))
         self.assertGreater(n_bytes, 0)
         wait_until(lambda: not msgd.endpoint("server")["sessions"], 10, "the honest clients' sessions to be over")
