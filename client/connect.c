@@ -80,6 +80,19 @@ static int await_open(struct msgd_session *s)
     return error;
 }
 
+/* As the kernel does, but its answers come from the loopback address. */
+static void name_loopback(struct target_addresses *addresses)
+{
+    for (size_t i = 0; i < addresses->n; i++) {
+        struct address *a = &addresses->items[i];
+        uint16_t port = a->port;
+        if (!address_is_any(a))
+            continue;
+        (void)!address_parse_ip(a->family == ADDRESS_IPV6 ? "::1" : "127.0.0.1", a);
+        a->port = port;
+    }
+}
+
 static int connect_with(struct msgd_session **out, const char *target,
                         const struct msgd_connect_options *o, struct failure *failure)
 {
@@ -95,6 +108,7 @@ static int connect_with(struct msgd_session **out, const char *target,
         free(identity);
         return error;
     }
+    name_loopback(&addresses);
     error = session_udp_open(out, &addresses, identity, timeout_ms, failure);
     if (error == 0)
         error = o->is_in_background ? client_session_advance(*out) : await_open(*out);

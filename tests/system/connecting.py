@@ -223,6 +223,14 @@ class Failing(Conversation):
         self.assertIn("ended the session", client.stderr)
         server.wait_for_stderr("session ")
 
+    def test_the_server_serves_again_after_a_restart_of_msgd(self):
+        msgd, server = self.serve("-p", str(free_port()), command="cat")
+        self.assertEqual(self.connect(msgd, input="1\n").stdout, "1\n")
+        msgd.kill()
+        msgd.launch()
+        wait_until(lambda: self.connect(msgd, input="2\n").stdout == "2\n", 10, "the server to listen again")
+        self.assertTrue(server.is_running(), server.stderr)
+
     def test_a_signal_ends_the_client_and_the_server_knows(self):
         msgd, server = self.serve(command="cat")
         client = self.talk(msgd)

@@ -194,6 +194,12 @@ Test(client_session, a_host_is_found_at_whichever_address_answers, .timeout = 60
     cr_assert_eq(msgd_connect(&s, host, NULL), 0, "%s", msgd_session_error(NULL));
     msgd_session_abort(s, NULL);
     fake_server_stop(&f);
+    f = (struct fake_server){.act = SERVER_ECHOES};
+    fake_server_start(&f, target);
+    snprintf(host, sizeof host, "0.0.0.0:%s", strchr(target, ':') + 1);
+    cr_assert_eq(msgd_connect(&s, host, NULL), 0, "%s", msgd_session_error(NULL));
+    msgd_session_abort(s, NULL);
+    fake_server_stop(&f);
 }
 
 struct failing {
