@@ -99,7 +99,7 @@ static bool push_rest(struct msgd_session *s)
     size_t n = left < room ? left : room;
 
     if (n > 0) {
-        s->stream->write(s, s->rest + s->rest_at, n);
+        n = s->stream->write(s, s->rest + s->rest_at, n);
         s->rest_at += n;
     }
     if (s->rest_at < s->n_rest)

@@ -26,8 +26,8 @@ struct session_stream {
     int (*process)(struct msgd_session *s);
     /* How much write would take now. */
     size_t (*writable)(const struct msgd_session *s);
-    /* Takes n bytes, at most writable. */
-    void (*write)(struct msgd_session *s, const uint8_t *bytes, size_t n);
+    /* Takes n bytes, at most writable. Returns how many: fewer if there was no memory. */
+    size_t (*write)(struct msgd_session *s, const uint8_t *bytes, size_t n);
     /* What has come, in one piece; NULL: nothing. */
     const uint8_t *(*peek)(const struct msgd_session *s, size_t *n);
     void (*consume)(struct msgd_session *s, size_t n);

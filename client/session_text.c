@@ -15,16 +15,26 @@
 
 /* ---- Writing ---- */
 
-/* Puts as much of the text as fits. */
-static void put_what_fits(struct msgd_session *s, struct sequence_writer *w)
+/* Half of a text is in the stream, and there is no memory for the other half. */
+static int fail_in_a_text(struct msgd_session *s)
+{
+    s->stream->abort(s, "no_memory");
+    return client_session_fail(s, -ENOMEM, "no_memory",
+                               "no memory for a text that was begun; the session is aborted");
+}
+
+/* Puts as much of the text as fits. 0 or -ENOMEM. */
+static int put_what_fits(struct msgd_session *s, struct sequence_writer *w)
 {
     uint8_t stage[STAGE_BYTES];
     size_t room;
 
     while (!sequence_writer_is_done(w) && (room = s->stream->writable(s)) > 0) {
         size_t n = sequence_writer_fill(w, stage, room < sizeof(stage) ? room : sizeof(stage));
-        s->stream->write(s, stage, n);
+        if (s->stream->write(s, stage, n) < n)
+            return fail_in_a_text(s);
     }
+    return 0;
 }
 
 /* Takes a text whole: what does not fit is held. 0 or -ENOMEM. */
@@ -39,10 +49,11 @@ static int take(struct msgd_session *s, struct sequence_writer *w)
         if (rest == NULL)
             return failure_set(&s->failure, -ENOMEM, "no memory for a text of %zu bytes", w->n);
     }
-    if (room > 0)
-        put_what_fits(s, w);
-    if (rest == NULL)
-        return 0;
+    int error = room > 0 ? put_what_fits(s, w) : 0;
+    if (rest == NULL || error != 0) {
+        free(rest);
+        return error;
+    }
     s->rest = rest;
     s->rest_at = 0;
     s->n_rest = sequence_writer_fill(w, rest, n_rest);

@@ -397,9 +397,9 @@ static size_t udp_writable(const struct msgd_session *s)
     return session_writable(session_of(s));
 }
 
-static void udp_write(struct msgd_session *s, const uint8_t *bytes, size_t n)
+static size_t udp_write(struct msgd_session *s, const uint8_t *bytes, size_t n)
 {
-    session_write(udp_of(s)->session, bytes, n);
+    return session_write(udp_of(s)->session, bytes, n);
 }
 
 static const uint8_t *udp_peek(const struct msgd_session *s, size_t *n)

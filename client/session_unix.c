@@ -131,13 +131,14 @@ static size_t unix_writable(const struct msgd_session *s)
     return u->is_finishing ? 0 : BUFFER_BYTES - (u->out.n - u->out.at);
 }
 
-static void unix_write(struct msgd_session *s, const uint8_t *bytes, size_t n)
+static size_t unix_write(struct msgd_session *s, const uint8_t *bytes, size_t n)
 {
     struct buffer *out = &unix_of(s)->out;
 
     make_room(out, true);
     memcpy(out->bytes + out->n, bytes, n);
     out->n += n;
+    return n;
 }
 
 static const uint8_t *unix_peek(const struct msgd_session *s, size_t *n)
