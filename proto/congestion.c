@@ -20,9 +20,10 @@
 
 #define LEAST_PERIOD_NS UINT64_C(5000000000) /* the least of the last 5 to 10 s */
 
-/* Queueing delay that is not noise: an eighth of the least round-trip time, within these bounds. */
+/* Queueing delay that is not noise: a sixteenth of the least round-trip time, within these bounds,
+ * and more than samples differ from one another. */
 #define DELAY_NOISE_MIN_NS UINT64_C(500000)
-#define DELAY_NOISE_MAX_NS UINT64_C(20000000)
+#define DELAY_NOISE_MAX_NS UINT64_C(4000000)
 
 /* RFC 9406, section 4.3. */
 #define SLOW_SAMPLES      8u
@@ -30,6 +31,9 @@
 #define SLOW_MAX_NS       UINT64_C(16000000)
 #define SLOW_ROUNDS       5u
 #define SLOW_GROWTH_PARTS 4u
+
+#define RANDOM_SHARE 0.03
+#define RANDOM_BETA  0.95
 
 #define PLATEAU_GROWTH 1.5
 #define RATE_RISE      1.05
@@ -170,6 +174,7 @@ static void take_rtt(struct congestion *c, const struct congestion_sample *s)
     c->n_round_samples++;
     c->samples_ns[c->n_samples++ % CONGESTION_SAMPLES] = s->rtt_ns;
     c->smoothed_ns = s->smoothed_ns;
+    c->variation_ns = s->variation_ns;
 }
 
 static uint64_t latest_ns(const struct congestion *c)
@@ -184,12 +189,13 @@ static uint64_t latest_ns(const struct congestion *c)
 
 static bool has_queue(const struct congestion *c)
 {
-    uint64_t least = congestion_least_ns(c), noise = least / 8;
+    uint64_t least = congestion_least_ns(c), noise = least / 16;
 
     if (least == 0)
         return false;
     noise = noise < DELAY_NOISE_MIN_NS ? DELAY_NOISE_MIN_NS : noise;
     noise = noise > DELAY_NOISE_MAX_NS ? DELAY_NOISE_MAX_NS : noise;
+    noise = noise > c->variation_ns ? noise : c->variation_ns;
     return latest_ns(c) > least + noise;
 }
 
@@ -223,13 +229,16 @@ static void note_rate(struct congestion *c, double rate)
 
 static void end_round(struct congestion *c, const struct congestion_sample *s)
 {
-    uint64_t n_ns = s->now_ns - c->round_ns;
+    uint64_t n_ns = s->now_ns - c->round_ns, n_bytes = c->delivered - c->round_delivered;
+    double share_lost = (double)c->round_lost / (double)(n_bytes + c->round_lost + 1);
 
     if (n_ns > 0 && !s->stamp->is_limited)
-        note_rate(c, (double)(c->delivered - c->round_delivered) * SECOND_NS / (double)n_ns);
+        note_rate(c, (double)n_bytes * SECOND_NS / (double)n_ns);
     if (c->window < c->threshold)
         end_slow_round(c);
     c->round_end = c->delivered;
+    c->share_lost += (share_lost - c->share_lost) / 4;
+    c->round_lost = 0;
     c->round_window = c->window;
     c->round_ns = s->now_ns;
     c->round_delivered = c->delivered;
@@ -337,8 +346,22 @@ static void cut(struct congestion *c, double factor, uint64_t last_number)
     c->knee_window = c->round_window = c->window;
 }
 
-void congestion_lost(struct congestion *c, uint64_t number, uint64_t last_number)
+/*
+ * Where more gets lost than a queue that runs over would make, most cuts are for losses that only
+ * happened beside a queue: then no more is taken back than what lies in it.
+ */
+static double cut_factor(const struct congestion *c)
 {
+    double path = c->rate / (1 - c->share_lost) * (double)congestion_least_ns(c) / SECOND_NS;
+
+    if (c->share_lost < RANDOM_SHARE)
+        return CUBIC_BETA;
+    return clamp(path / (double)c->window, CUBIC_BETA, RANDOM_BETA);
+}
+
+void congestion_lost(struct congestion *c, uint32_t n_bytes, uint64_t number, uint64_t last_number)
+{
+    c->round_lost += n_bytes;
     if (number <= c->cut_number)
         return;
     if (!is_congestion(c)) {
@@ -346,7 +369,7 @@ void congestion_lost(struct congestion *c, uint64_t number, uint64_t last_number
         return;
     }
     c->n_cuts++;
-    cut(c, CUBIC_BETA, last_number);
+    cut(c, cut_factor(c), last_number);
 }
 
 void congestion_spurious(struct congestion *c)

@@ -58,9 +58,12 @@ struct congestion {
     uint64_t samples_ns[CONGESTION_SAMPLES];
     uint32_t n_samples;
     uint64_t smoothed_ns;
+    uint64_t variation_ns;
 
     /* The plateau: the highest smoothed rate, and the window that brought it. */
-    double rate; /* bytes a second, over rounds */
+    double rate;         /* bytes a second, over rounds */
+    double share_lost;   /* of what was sent, over rounds */
+    uint64_t round_lost; /* bytes */
     double knee_rate;
     uint64_t knee_window;
 
@@ -97,12 +100,13 @@ struct congestion_sample {
     const struct congestion_stamp *stamp; /* and with what; NULL: unknown */
     uint64_t rtt_ns;                      /* 0: no sample */
     uint64_t smoothed_ns;
+    uint64_t variation_ns;
     uint64_t n_in_flight; /* before */
 };
 void congestion_acked(struct congestion *c, const struct congestion_sample *s);
 
-/* A datagram of that number was lost; last_number: the highest that was sent. */
-void congestion_lost(struct congestion *c, uint64_t number, uint64_t last_number);
+/* A datagram of n_bytes and that number was lost; last_number: the highest that was sent. */
+void congestion_lost(struct congestion *c, uint32_t n_bytes, uint64_t number, uint64_t last_number);
 /* What was taken for lost had come: takes back the last cut. */
 void congestion_spurious(struct congestion *c);
 /* Nothing at all has come for several timeouts: begins again with little. */

@@ -89,7 +89,7 @@ static void detect(struct session *s, uint64_t now_ns)
         }
         stream_out_lose(&s->out, oldest);
         session_path_lost(s, oldest->n_charged, oldest->number);
-        congestion_lost(&s->congestion, oldest->number, s->last_number);
+        congestion_lost(&s->congestion, oldest->n_charged, oldest->number, s->last_number);
     }
     session_path_check(s, now_ns);
 }
@@ -147,6 +147,7 @@ void session_loss_acknowledge(struct session *s, uint64_t now_ns, const struct f
                                                      .stamp = d.number != 0 ? &d.stamp : NULL,
                                                      .rtt_ns = rtt_ns,
                                                      .smoothed_ns = l->smoothed_ns,
+                                                     .variation_ns = l->variation_ns,
                                                      .n_in_flight = n_in_flight});
         note_order(s, &d);
         session_path_delivered(s, now_ns, d.n_largest, d.number);

@@ -170,6 +170,8 @@ static bool next_bytes(const struct session *s, size_t *n)
     uint32_t body = session_body_bytes(s);
 
     *n = unsent < body ? (size_t)unsent : body;
+    if (stream_out_is_crowded(&s->out))
+        return false;
     if (room >= *n)
         return *n > 0 || stream_out_has_unsent(&s->out);
     *n = (size_t)room;

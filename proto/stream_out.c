@@ -8,6 +8,7 @@
 #include <string.h>
 
 #define SEGMENTS_FIRST UINT64_C(16)
+#define SEGMENTS_PART  128u /* bytes of the buffer for each: a bound of what tiny ones may cost */
 
 static const struct segment_list EMPTY = {SEGMENT_NONE, SEGMENT_NONE};
 
@@ -149,6 +150,11 @@ static bool reserve(struct stream_out *out)
     out->slots = slots;
     out->mask = n_new - 1;
     return true;
+}
+
+bool stream_out_is_crowded(const struct stream_out *out)
+{
+    return out->end - out->first >= out->max_bytes / SEGMENTS_PART + SEGMENTS_FIRST;
 }
 
 struct segment *stream_out_cut(struct stream_out *out, size_t n)
@@ -312,7 +318,7 @@ static void take_range(struct stream_out *out, const struct frame_range *r, stru
     uint64_t place = find(out, r->begin);
 
     if (place < out->end && at(out, place)->offset < r->begin)
-        place++; /* only its end has come: the whole counts */
+        place++; /* a part of it has come, which does not count */
     for (place = find_missing(out, place); place < out->end && end_of(at(out, place)) <= r->end;
          place = find_missing(out, place + 1))
         come(out, at(out, place), d);

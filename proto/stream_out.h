@@ -73,6 +73,9 @@ bool stream_out_has_unsent(const struct stream_out *out);
 /* Has all that was written, and the end, come? */
 bool stream_out_is_done(const struct stream_out *out);
 
+/* Are there more segments than so many bytes should need? Then the rest waits, and grows together.
+ */
+bool stream_out_is_crowded(const struct stream_out *out);
 /*
  * A new segment of the next n bytes (up to what is unsent) and, behind the last of them, the end.
  * NULL: no memory. To be followed by stream_out_sent.

@@ -167,6 +167,7 @@ static void goodput(const char *name, double loss, double rate, uint64_t length_
     else
         printf("loss %-24s %9.0f B/s of the %.0f that the loss leaves (%.2f)\n", name, got, most,
                got / most);
+    SIM_HOLDS(rate == 0 || got >= 0.75 * most, "it takes random loss for congestion");
     sides_close(&all);
     sim_network_deinit(&net);
 }

@@ -39,7 +39,7 @@ static void run_round(struct rounds *r, uint64_t rtt_ns, bool has_loss)
     }
     r->number += n;
     if (has_loss)
-        congestion_lost(&r->c, r->number - n + 1, r->number);
+        congestion_lost(&r->c, DATAGRAM, r->number - n + 1, r->number);
 }
 
 Test(congestion, grows_while_nothing_is_in_the_way)
@@ -74,8 +74,8 @@ Test(congestion, cuts_once_a_round_where_there_is_a_queue)
         run_round(&r, 50 * MS, false);
     run_round(&r, 80 * MS, false);
     before = r.c.window;
-    congestion_lost(&r.c, r.number - 1, r.number);
-    congestion_lost(&r.c, r.number, r.number);
+    congestion_lost(&r.c, DATAGRAM, r.number - 1, r.number);
+    congestion_lost(&r.c, DATAGRAM, r.number, r.number);
     cr_assert_eq(r.c.n_cuts, 1);
     cr_assert_eq(r.c.window, (uint64_t)(0.7 * (double)before));
     congestion_spurious(&r.c);
@@ -118,7 +118,7 @@ Test(congestion, knows_a_policer_by_what_no_longer_comes)
                                                                .smoothed_ns = 50 * MS,
                                                                .n_in_flight = r.c.window});
         r.number += n;
-        congestion_lost(&r.c, r.number, r.number);
+        congestion_lost(&r.c, DATAGRAM, r.number, r.number);
     }
     cr_assert_eq(r.c.n_cuts, 1);
 }

@@ -240,6 +240,27 @@ Test(session, waits_for_the_peers_window)
     close_pair(&p);
 }
 
+Test(session, many_tiny_writes_cost_few_segments)
+{
+    struct pair p;
+    struct session_figures figures;
+    static uint8_t got[20000];
+
+    open_pair(&p, &(struct session_options){.send_bytes = 20000});
+    p.is_cut[SERVER] = true;
+    for (int i = 0; i < 20000; i++) {
+        cr_assert_eq(session_write(p.side[CLIENT], "x", 1), 1);
+        carry(&p, CLIENT);
+        p.now_ns += MS / 100;
+    }
+    p.is_cut[SERVER] = false;
+    run(&p, 10000 * MS);
+    session_figures(p.side[CLIENT], &figures);
+    cr_assert_lt(figures.sent, 1000);
+    cr_assert_eq(read_all(p.side[SERVER], got, sizeof got), sizeof got);
+    close_pair(&p);
+}
+
 Test(session, finds_the_largest_datagram_and_what_no_longer_gets_through)
 {
     struct pair p;
