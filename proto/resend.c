@@ -54,7 +54,6 @@ struct slot {
 };
 
 struct resend {
-    struct slot slots[RESEND_SPAN]; /* a message lies at its number modulo the span */
     uint64_t next_number;
     uint64_t next_unsent; /* everything before it was sent, or is decided */
     uint64_t oldest;      /* everything before it is told */
@@ -70,21 +69,31 @@ struct resend {
     uint64_t held_ns;
     struct pace pace;
     struct due due;
+    uint32_t span;       /* a power of two, at most RESEND_SPAN */
+    struct slot slots[]; /* a message lies at its number modulo the span */
 };
 
 _Static_assert((RESEND_SPAN & (RESEND_SPAN - 1)) == 0 && RESEND_SPAN < NO_SLOT, "an index by mask");
 
+/* A message that waits long lets so many times as many others pass as there may be at a time: who
+ * sends few at a time need not have the memory for all that a receiver remembers. */
+#define SPAN_FACTOR 16u
+
 int resend_new(struct resend **out, uint32_t max_unanswered, uint64_t seed)
 {
     assert(max_unanswered >= 1 && max_unanswered <= RESEND_SPAN);
-    struct resend *r = calloc(1, sizeof *r);
+    uint32_t span = SPAN_FACTOR;
+    while (span < RESEND_SPAN && span < SPAN_FACTOR * max_unanswered)
+        span *= 2;
+    struct resend *r = calloc(1, sizeof *r + span * sizeof r->slots[0]);
     *out = NULL;
     if (r == NULL)
         return -ENOMEM;
-    if (due_init(&r->due, RESEND_SPAN) != 0) {
+    if (due_init(&r->due, span) != 0) {
         free(r);
         return -ENOMEM;
     }
+    r->span = span;
     r->next_number = r->next_unsent = r->oldest = 1;
     r->max_unanswered = max_unanswered;
     r->told_first = r->told_last = NO_SLOT;
@@ -103,15 +112,15 @@ struct resend *resend_free(struct resend *r)
     return NULL;
 }
 
-static uint16_t index_of(uint64_t number)
+static uint16_t index_of(const struct resend *r, uint64_t number)
 {
-    return (uint16_t)(number & (RESEND_SPAN - 1));
+    return (uint16_t)(number & (r->span - 1));
 }
 
 /* The message of that number if it was put and is not decided, else NULL. */
 static struct slot *find(struct resend *r, uint64_t number)
 {
-    struct slot *s = &r->slots[index_of(number)];
+    struct slot *s = &r->slots[index_of(r, number)];
     bool is_open = s->state != SLOT_FREE && s->state != SLOT_DECIDED;
     return is_open && s->number == number ? s : NULL;
 }
@@ -124,7 +133,7 @@ struct range {
 static struct range range_of(const struct resend *r, uint64_t number, uint64_t count)
 {
     uint64_t end = number < UINT64_MAX - count ? number + count : UINT64_MAX;
-    uint64_t known = r->next_number > RESEND_SPAN ? r->next_number - RESEND_SPAN : 1;
+    uint64_t known = r->next_number > r->span ? r->next_number - r->span : 1;
     return (struct range){.begin = number > known ? number : known,
                           .end = end < r->next_number ? end : r->next_number};
 }
@@ -146,7 +155,8 @@ static uint64_t with_jitter(struct resend *r, uint64_t ns)
 static void schedule(struct resend *r, struct slot *s, uint64_t from_ns)
 {
     s->due_ns = from_ns + with_jitter(r, s->interval_ns);
-    due_set(&r->due, index_of(s->number), s->due_ns < s->deadline_ns ? s->due_ns : s->deadline_ns);
+    due_set(&r->due, index_of(r, s->number),
+            s->due_ns < s->deadline_ns ? s->due_ns : s->deadline_ns);
 }
 
 static void set_state(struct resend *r, struct slot *s, enum slot_state state)
@@ -162,7 +172,7 @@ static void forget(struct resend *r, struct slot *s)
 {
     s->state = SLOT_FREE;
     r->n_untold--;
-    while (r->oldest < r->next_number && r->slots[index_of(r->oldest)].state == SLOT_FREE)
+    while (r->oldest < r->next_number && r->slots[index_of(r, r->oldest)].state == SLOT_FREE)
         r->oldest++;
     if (r->next_unsent < r->oldest)
         r->next_unsent = r->oldest;
@@ -170,7 +180,7 @@ static void forget(struct resend *r, struct slot *s)
 
 static void decide(struct resend *r, struct slot *s, enum resend_outcome outcome)
 {
-    uint16_t index = index_of(s->number);
+    uint16_t index = index_of(r, s->number);
     set_state(r, s, SLOT_DECIDED);
     s->outcome = (uint8_t)outcome;
     s->next = NO_SLOT;
@@ -211,7 +221,7 @@ bool resend_cancel(struct resend *r, uint64_t number)
     if (s == NULL)
         return false;
     set_state(r, s, SLOT_DECIDED);
-    due_clear(&r->due, index_of(number));
+    due_clear(&r->due, index_of(r, number));
     r->n_unanswered--;
     forget(r, s);
     return true;
@@ -221,7 +231,7 @@ bool resend_cancel(struct resend *r, uint64_t number)
 
 bool resend_has_room(const struct resend *r)
 {
-    return r->n_untold < r->max_unanswered && r->next_number - r->oldest < RESEND_SPAN;
+    return r->n_untold < r->max_unanswered && r->next_number - r->oldest < r->span;
 }
 
 int resend_put(struct resend *r, const struct resend_message *m, uint64_t *number)
@@ -229,7 +239,7 @@ int resend_put(struct resend *r, const struct resend_message *m, uint64_t *numbe
     if (!resend_has_room(r))
         return RESEND_FULL;
     *number = r->next_number++;
-    struct slot *s = &r->slots[index_of(*number)];
+    struct slot *s = &r->slots[index_of(r, *number)];
     assert(s->state == SLOT_FREE);
     *s = (struct slot){.number = *number,
                        .context = m->context,
@@ -239,7 +249,7 @@ int resend_put(struct resend *r, const struct resend_message *m, uint64_t *numbe
     r->n_untold++;
     r->n_unanswered++;
     if (m->deadline_ns != RESEND_NEVER)
-        due_set(&r->due, index_of(*number), m->deadline_ns);
+        due_set(&r->due, index_of(r, *number), m->deadline_ns);
     return 0;
 }
 
@@ -385,7 +395,7 @@ static void answered(struct resend *r, struct slot *s, uint64_t now_ns)
 static struct slot *find_for_answer(struct resend *r, uint64_t number, uint64_t now_ns,
                                     bool is_stored)
 {
-    struct slot *s = &r->slots[index_of(number)];
+    struct slot *s = &r->slots[index_of(r, number)];
     if (s->number == number && s->n_sent > 0)
         count_answer(r, s, now_ns, is_stored);
     s = find(r, number);
@@ -510,9 +520,9 @@ void resend_begin_again(struct resend *r)
             continue;
         set_state(r, s, SLOT_WAITING);
         s->n_sent = 0;
-        due_clear(&r->due, index_of(number));
+        due_clear(&r->due, index_of(r, number));
         if (s->deadline_ns != RESEND_NEVER)
-            due_set(&r->due, index_of(number), s->deadline_ns);
+            due_set(&r->due, index_of(r, number), s->deadline_ns);
     }
     r->next_unsent = r->oldest;
 }
