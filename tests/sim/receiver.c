@@ -10,28 +10,30 @@
 #define JOIN_NS  (20 * SIM_US)
 #define JOIN_TAG UINT64_MAX
 
-enum { UNSEEN, STORED, RELEASED };
+static void remember_nothing(struct receiver *r)
+{
+    const struct duplicates_options o = {.key = {{1, 2}}, .max_sources = RECEIVER_MAX_SOURCES};
+    duplicates_deinit(&r->duplicates);
+    SIM_HOLDS(duplicates_init(&r->duplicates, &o) == 0, "no memory");
+}
 
 void receiver_init(struct receiver *r, struct sim_network *net, struct sim_link *back,
                    struct receiver_message *messages, uint32_t n_messages)
 {
-    *r = (struct receiver){.net = net,
-                           .back = back,
-                           .messages = messages,
-                           .n_messages = n_messages,
-                           .sources = calloc(RECEIVER_MAX_SOURCES, sizeof *r->sources)};
-    SIM_HOLDS(r->sources != NULL, "no memory");
+    *r =
+        (struct receiver){.net = net, .back = back, .messages = messages, .n_messages = n_messages};
+    remember_nothing(r);
 }
 
 void receiver_deinit(struct receiver *r)
 {
-    free(r->sources);
+    duplicates_deinit(&r->duplicates);
     free(r->records);
 }
 
 void receiver_lose_memory(struct receiver *r)
 {
-    memset(r->sources, 0, RECEIVER_MAX_SOURCES * sizeof *r->sources);
+    remember_nothing(r);
     r->generation++;
     r->has_pending = false;
 }
@@ -105,35 +107,12 @@ static void reply(struct receiver *r, uint64_t source, uint64_t number, uint32_t
 
 /* ---- Messages ---- */
 
-static struct receiver_source *source_of(struct receiver *r, uint64_t source)
+static uint64_t now_ms(const struct receiver *r)
 {
-    for (uint32_t i = 0; i < RECEIVER_MAX_SOURCES; i++) {
-        struct receiver_source *s = &r->sources[i];
-        if (s->source == 0)
-            s->source = source;
-        if (s->source == source)
-            return s;
-    }
-    SIM_HOLDS(false, "more sources than there are");
-    return NULL;
+    return r->net->now_ns / SIM_MS;
 }
 
-static uint8_t *state_of(struct receiver_source *s, uint64_t number)
-{
-    return &s->state[number % RECEIVER_WINDOW];
-}
-
-/* What is known of a number; the window moves on to it. */
-static int look_up(struct receiver_source *s, uint64_t number)
-{
-    if (number + RECEIVER_WINDOW <= s->highest)
-        return RELEASED; /* long ago */
-    for (; s->highest < number; s->highest++)
-        *state_of(s, s->highest + 1) = UNSEEN;
-    return *state_of(s, number);
-}
-
-static void store(struct receiver *r, const struct frame *f, struct receiver_source *s,
+static void store(struct receiver *r, const struct frame *f, const struct message_key *key,
                   uint32_t index)
 {
     if (r->n_records == r->record_capacity) {
@@ -141,8 +120,8 @@ static void store(struct receiver *r, const struct frame *f, struct receiver_sou
         r->records = realloc(r->records, r->record_capacity * sizeof *r->records);
         SIM_HOLDS(r->records != NULL, "no memory");
     }
-    r->records[r->n_records] = (struct receiver_record){.number = f->id.number,
-                                                        .source = (uint32_t)(s - r->sources),
+    r->records[r->n_records] = (struct receiver_record){.source = f->id.source,
+                                                        .number = f->id.number,
                                                         .index = index,
                                                         .generation = r->generation,
                                                         .is_request = f->type == FRAME_REQUEST,
@@ -152,14 +131,14 @@ static void store(struct receiver *r, const struct frame *f, struct receiver_sou
     sim_timer(r->net, r->net->now_ns + takes_ns, r->self, r->n_records++);
     r->n_waiting++;
     r->messages[index].n_stored++;
-    *state_of(s, f->id.number) = STORED;
+    duplicates_keep(&r->duplicates, key, now_ms(r));
 }
 
-static void answer_again(struct receiver *r, const struct frame *f, int state)
+static void answer_again(struct receiver *r, const struct frame *f, bool is_released)
 {
-    if (f->type == FRAME_REQUEST && state == RELEASED)
+    if (f->type == FRAME_REQUEST && is_released)
         reply(r, f->id.source, f->id.number, receiver_index(&f->body));
-    else if (f->type == FRAME_SEND && f->wish == FRAME_RELEASED && state == RELEASED)
+    else if (f->type == FRAME_SEND && f->wish == FRAME_RELEASED && is_released)
         ack(r, f->id.source, f->id.number, FRAME_RELEASED);
     else
         ack(r, f->id.source, f->id.number, FRAME_STORED);
@@ -167,19 +146,21 @@ static void answer_again(struct receiver *r, const struct frame *f, int state)
 
 static void take(struct receiver *r, const struct frame *f)
 {
+    const struct message_key key = {.endpoint = 1, .id = &f->id};
     uint32_t index = receiver_index(&f->body);
-    struct receiver_source *s = source_of(r, f->id.source);
     SIM_HOLDS(index < r->n_messages, "message %u, of %u", index, r->n_messages);
-    int state = look_up(s, f->id.number);
-    if (state != UNSEEN) {
-        answer_again(r, f, state);
+    enum duplicate known = duplicates_look(&r->duplicates, &key, now_ms(r));
+    if (known == DUPLICATE_KEPT || known == DUPLICATE_RELEASED) {
+        answer_again(r, f, known == DUPLICATE_RELEASED);
+    } else if (known == DUPLICATE_NO_ROOM) {
+        nack(r, f, "sources_full", true);
     } else if (r->manner.refuse_each != 0 && index % r->manner.refuse_each == 0) {
         r->messages[index].is_refused = true;
         nack(r, f, "invalid_json", false);
     } else if (r->manner.mailbox != 0 && r->n_waiting >= r->manner.mailbox) {
         nack(r, f, "mailbox_full", true);
     } else {
-        store(r, f, s, index);
+        store(r, f, &key, index);
         if (f->type == FRAME_SEND && f->wish == FRAME_STORED)
             ack(r, f->id.source, f->id.number, FRAME_STORED);
     }
@@ -187,18 +168,19 @@ static void take(struct receiver *r, const struct frame *f)
 
 static void release(struct receiver *r, const struct receiver_record *record)
 {
+    const struct frame_id id = {
+        .is_numbered = true, .source = record->source, .number = record->number};
+    const struct message_key key = {.endpoint = 1, .id = &id};
     r->n_waiting--;
     if (record->generation != r->generation)
         return; /* nobody knows any more to whom it would be told */
-    struct receiver_source *s = &r->sources[record->source];
-    if (record->number + RECEIVER_WINDOW > s->highest)
-        *state_of(s, record->number) = RELEASED;
+    duplicates_release(&r->duplicates, &key, now_ms(r));
     if (r->is_down)
         return;
     if (record->is_request)
-        reply(r, s->source, record->number, record->index);
+        reply(r, record->source, record->number, record->index);
     else if (record->wants_release)
-        ack(r, s->source, record->number, FRAME_RELEASED);
+        ack(r, record->source, record->number, FRAME_RELEASED);
 }
 
 void receiver_event(struct receiver *r, const struct sim_event *event)

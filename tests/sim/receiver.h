@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A model of an endpoint that takes acknowledged messages, as plainly as it can be written:
- * docs/protocol.md, "Acknowledged messages". Its messages say which they are: {"m": INDEX}.
+ * A model of an endpoint that takes acknowledged messages, as plainly as it can be written, around
+ * msgd's own memory of what it has kept (daemon/core/duplicates).
+ * docs/protocol.md, "What msgd does". Its messages say which they are: {"m": INDEX}.
  */
 #ifndef MSGD_TESTS_SIM_RECEIVER_H
 #define MSGD_TESTS_SIM_RECEIVER_H
 
+#include "daemon/core/duplicates.h"
 #include "proto/frame.h"
 #include "tests/sim/network.h"
 
-#define RECEIVER_WINDOW      4096u
 #define RECEIVER_MAX_SOURCES 64u
 
 /* How it behaves. Zero: it takes everything at once. */
@@ -25,16 +26,10 @@ struct receiver_message {
     bool is_refused;
 };
 
-struct receiver_source {
-    uint64_t source; /* 0: a free place */
-    uint64_t highest;
-    uint8_t state[RECEIVER_WINDOW]; /* by number modulo the window: what became of it */
-};
-
 struct receiver_record {
+    uint64_t source;
     uint64_t number;
-    uint32_t source; /* index */
-    uint32_t index;  /* of the message */
+    uint32_t index; /* of the message */
     uint32_t generation;
     bool is_request;
     bool wants_release;
@@ -49,7 +44,7 @@ struct receiver {
     uint32_t generation; /* counts losses of memory */
     struct receiver_message *messages;
     uint32_t n_messages;
-    struct receiver_source *sources;
+    struct duplicates duplicates;
     struct receiver_record *records; /* by the order in which they were stored */
     uint32_t n_records, record_capacity;
     uint32_t n_waiting;   /* stored and not released */
