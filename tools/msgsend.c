@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* msgsend: sends JSON messages by UDP. */
+/* msgsend: sends JSON messages by UDP. Here those that nobody acknowledges. */
 #include "client/target.h"
 #include "tools/message.h"
+#include "tools/send_acknowledged.h"
+#include "tools/send_options.h"
 #include "tools/send_payload.h"
+#include "tools/send_rate.h"
 #include "tools/send_socket.h"
 #include "tools/tool.h"
-
-#include "proto/name.h"
 
 #include <errno.h>
 #include <netdb.h>
@@ -14,53 +15,6 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
-
-struct send_options {
-    struct common_options common;
-    const char *file;
-    int64_t count;
-    double rate; /* 0: as fast as it goes */
-    const char *from;
-    bool raw;
-    bool reply;
-    double timeout;
-    double linger;
-};
-
-#define OFFSET(member) .offset = offsetof(struct send_options, member)
-
-static const struct option_spec specs[] = {
-    {"file", 'f', "FILE",
-     "take the messages from FILE, one JSON text a line (- is stdin); with "
-     "--raw the whole file is one message",
-     OPTION_TEXT, OFFSET(file)},
-    {"count", 'n', "N", "send each message N times (1)", OPTION_INTEGER, OFFSET(count), .min = 1,
-     .max = 1e15},
-    {"rate", 'r', "N", "send at most N messages a second", OPTION_DECIMAL, OFFSET(rate),
-     .min = 1e-6, .max = 1e9},
-    {"from", 0, "NAME", "send from the address and port of your endpoint NAME", OPTION_TEXT,
-     OFFSET(from)},
-    {"raw", 0, NULL, "send the bytes as they are, JSON or not", OPTION_FLAG, OFFSET(raw)},
-    {"reply", 0, NULL, "wait for the answer to each message and print it", OPTION_FLAG,
-     OFFSET(reply)},
-    {"timeout", 't', "S", "seconds to wait for an answer (5)", OPTION_DECIMAL, OFFSET(timeout),
-     .max = 1e6},
-    {"linger", 0, "S", "seconds to wait for a refusal from another host at the end (0.1)",
-     OPTION_DECIMAL, OFFSET(linger), .max = 1e6},
-};
-
-static const struct tool_spec tool = {
-    .name = "msgsend",
-    .summary = "Sends JSON messages by UDP.",
-    .synopsis = "TARGET [PAYLOAD]",
-    .details = "  TARGET   ip:port, [ip6]:port, host:port or the name of an endpoint of msgd\n"
-               "  PAYLOAD  one JSON text; without it, one JSON text a line from stdin\n",
-    .options = specs,
-    .n_options = sizeof specs / sizeof specs[0],
-    .operand_kind = OPERANDS_TARGET,
-    .min_operands = 1,
-    .max_operands = 2,
-};
 
 /* One run of the tool. */
 struct job {
@@ -73,7 +27,7 @@ struct job {
     struct json_writer out;
     struct payload payload;
     uint64_t n_sent, n_bytes, n_refused;
-    int64_t next_ns; /* when the next message may go, for --rate */
+    struct send_rate rate;
 };
 
 /* What was sent to, for a sentence: "localhost:7000 (tried [::1]:7000, 127.0.0.1:7000)". */
@@ -182,29 +136,15 @@ static int resolve_target(struct job *job)
     return EXIT_DONE;
 }
 
-static int64_t now_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
-
-/* How far a sender that was held up may catch up at once. */
-#define CATCH_UP_NS 100000000
-
 static void wait_for_turn(struct job *job)
 {
-    if (job->options->rate <= 0)
-        return;
-    int64_t now = now_ns();
-    if (job->next_ns == 0 || job->next_ns < now - CATCH_UP_NS)
-        job->next_ns = now;
-    const struct timespec until = {.tv_sec = job->next_ns / 1000000000,
-                                   .tv_nsec = job->next_ns % 1000000000};
-    while (job->next_ns > now &&
-           clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) == EINTR)
-        continue;
-    job->next_ns += (int64_t)(1e9 / job->options->rate);
+    int64_t left_ns;
+    while ((left_ns = send_rate_left_ns(&job->rate, send_rate_now())) > 0) {
+        const struct timespec left = {.tv_sec = left_ns / 1000000000,
+                                      .tv_nsec = left_ns % 1000000000};
+        nanosleep(&left, NULL);
+    }
+    send_rate_take(&job->rate);
 }
 
 #define BUSY_TRIES    100
@@ -373,7 +313,6 @@ static int finish(struct job *job, int code)
 
 static int send_all(struct job *job)
 {
-    const struct common_options *common = &job->options->common;
     int code = resolve_target(job);
     if (code == EXIT_DONE && job->options->from != NULL)
         code = need_msgd(job);
@@ -381,48 +320,32 @@ static int send_all(struct job *job)
         return code;
     send_socket_init(&job->socket, job->addresses, job->n_addresses,
                      tool_milliseconds(job->options->linger));
-    const char *payload = common->n_operands > 1 ? common->operands[1] : NULL;
+    const char *payload = send_options_payload(job->options);
     code = payload != NULL ? send_message(job, payload, strlen(payload)) : send_input(job);
     code = finish(job, code);
     send_socket_deinit(&job->socket);
     return code;
 }
 
-/* What can be known before anything is sent. */
-static int check_options(const struct send_options *o)
-{
-    char fault[PAYLOAD_FAULT_MAX];
-    const char *payload = o->common.n_operands > 1 ? o->common.operands[1] : NULL;
-    if (payload != NULL && o->file != NULL)
-        return tool_usage("--file: there is a PAYLOAD already; give one of them");
-    if (o->from != NULL && o->reply)
-        return tool_usage("--reply: an answer to what --from sends goes to that endpoint; "
-                          "msgrecv %s shows it",
-                          o->from);
-    if (o->from != NULL && !name_is_valid(o->from))
-        return tool_usage("--from \"%s\": expected the name of an endpoint of yours", o->from);
-    if (payload != NULL && !payload_check(payload, strlen(payload), o->raw, fault))
-        return tool_fail(EXIT_DATA,
-                         "PAYLOAD: %s; nothing was sent (a string needs its quotes, as in "
-                         "'\"text\"'; --raw sends anything)",
-                         fault);
-    return EXIT_DONE;
-}
-
 int main(int argc, char **argv)
 {
-    struct send_options options = {.count = 1, .timeout = 5, .linger = 0.1};
+    struct send_options options;
     static struct job job;
-    int code = tool_begin(&tool, argc, argv, &options);
-    if (code < 0) {
+    send_options_init(&options);
+    int code = tool_begin(&send_tool, argc, argv, &options);
+    if (code >= 0)
+        return tool_end(&send_tool, &options, code);
+    code = send_options_check(&options);
+    if (code == EXIT_DONE && send_options_are_framed(&options)) {
+        code = send_acknowledged(&options);
+    } else if (code == EXIT_DONE) {
         job.options = &options;
         job.target_text = options.common.operands[0];
+        job.rate.rate = options.rate;
         json_writer_init(&job.out);
-        code = check_options(&options);
-        if (code == EXIT_DONE)
-            code = send_all(&job);
+        code = send_all(&job);
         json_writer_deinit(&job.out);
         job.m = msgd_close(job.m);
     }
-    return tool_end(&tool, &options, code);
+    return tool_end(&send_tool, &options, code);
 }

@@ -113,6 +113,10 @@ static int take_option(struct parse *p, const struct option_spec *spec, const ch
     }
     if (attached != NULL)
         return take_value(p, spec, attached);
+    if (spec->is_optional) {
+        *(int *)((char *)p->values + spec->offset) = 0;
+        return 0;
+    }
     if (p->next >= p->argc) {
         char rest[80];
         snprintf(rest, sizeof rest, " needs an argument: %.40s", spec->argument);

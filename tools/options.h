@@ -40,7 +40,8 @@ struct option_spec {
     size_t offset;       /* of the member in the tool's struct of values */
     const char *choices; /* OPTION_CHOICE: the words, between spaces */
     double min, max;
-    bool is_hidden; /* neither in --help nor in the man page */
+    bool is_optional; /* OPTION_CHOICE: without "=WORD" it is the first of them */
+    bool is_hidden;   /* neither in --help nor in the man page */
 };
 
 /* What the operands are, for completion. */

@@ -33,8 +33,11 @@ static void print_option(const struct option_spec *spec, FILE *out)
     char letter[8] = "    ";
     if (spec->letter != 0)
         snprintf(letter, sizeof letter, "-%c, ", spec->letter);
-    snprintf(head, sizeof head, "  %s--%s%s%s", letter, spec->name,
-             spec->argument != NULL ? " " : "", spec->argument != NULL ? spec->argument : "");
+    snprintf(head, sizeof head, "  %s--%s%s%s%s", letter, spec->name,
+             spec->argument == NULL ? ""
+             : spec->is_optional    ? "[="
+                                    : " ",
+             spec->argument != NULL ? spec->argument : "", spec->is_optional ? "]" : "");
     if (strlen(head) >= HELP_COLUMN)
         fprintf(out, "%s\n%*s", head, HELP_COLUMN, "");
     else
@@ -62,7 +65,8 @@ static void print_cases(const struct tool_spec *tool, FILE *out)
 {
     const struct option_spec *spec;
     for (size_t i = 0; (spec = options_at(tool, i)) != NULL; i++) {
-        if (spec->is_hidden || spec->argument == NULL)
+        /* An argument that may be missing is no word of its own. */
+        if (spec->is_hidden || spec->argument == NULL || spec->is_optional)
             continue;
         fprintf(out, "    --%s) ", spec->name);
         if (spec->kind == OPTION_CHOICE)

@@ -94,6 +94,28 @@ class Examples(Story):
         self.assertEqual(run([built / "example_session_client", "nobody"], env=env).returncode, 1)
         self.assertEqual(server.stderr, "session_server: listening\n")
 
+    def test_send_acknowledged_says_what_became_of_each_line(self):
+        msgd = self.start()
+        consumer = msgd.receive("thermo")
+        result = run([BUILD / "docs/examples/example_send_acknowledged", "thermo"], input="1\nbad\n3\n",
+                     env={**os.environ, "MSGD_SOCKET": msgd.socket})
+        msgd.sent["thermo"] = msgd.ledger("thermo")["datagrams"]  # on a busy machine some go again
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertEqual(result.stdout, "line 1: stored \nline 3: stored \n")
+        self.assertIn("line 2: ", result.stderr)
+        self.assertEqual(consumer.payloads(2), ["1", "3"])
+
+    def test_request_prints_the_answer(self):
+        msgd = self.start()
+        msgd.spawn("msgrecv", "shout", "--exec", "tr a-z A-Z").wait_for_stderr("shout at")
+        environment = {**os.environ, "MSGD_SOCKET": msgd.socket}
+        result = run([BUILD / "docs/examples/example_request", "shout", '"hello"'], env=environment)
+        msgd.sent["shout"] = msgd.ledger("shout")["datagrams"]
+        self.assertEqual((result.returncode, result.stdout), (0, '"HELLO"\n'), result.stderr)
+        result = run([BUILD / "docs/examples/example_request", "nobody"], env=environment)
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("nobody", result.stderr)
+
     def test_the_tour_goes_to_its_end(self):
         if WRAPPER:
             self.skipTest("the tour starts its daemon by itself")

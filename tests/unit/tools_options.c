@@ -16,6 +16,7 @@ struct values {
     double decimal;
     int64_t lease;
     int choice;
+    int optional;
 };
 
 #define AT(member) .offset = offsetof(struct values, member)
@@ -29,6 +30,7 @@ static const struct option_spec specs[] = {
     {"decimal", 'd', "S", "seconds", OPTION_DECIMAL, AT(decimal), .max = 100},
     {"lease", 0, "S", "lease", OPTION_LEASE, AT(lease), .max = 1000},
     {"choice", 0, "WORD", "choice", OPTION_CHOICE, AT(choice), "one two three"},
+    {"optional", 0, "WORD", "choice", OPTION_CHOICE, AT(optional), "one two", .is_optional = true},
 };
 
 static const struct tool_spec tool = {
@@ -209,4 +211,18 @@ Test(tools_options, show_every_option_in_help_and_completion)
         cr_expect_leq(end != NULL ? end - line : 0, 80);
         line = end != NULL ? end + 1 : NULL;
     }
+}
+
+Test(tools_options, an_argument_that_may_be_missing_stands_behind_an_equals_sign)
+{
+    static struct line l;
+
+    parse(&l, (const char *const[]){"--optional=two", NULL});
+    cr_expect(l.result == 0 && l.values.optional == 1);
+    memset(&l, 0, sizeof l);
+    parse(&l, (const char *const[]){"--optional", "two", NULL});
+    cr_expect(l.result == 0 && l.values.optional == 0, "%s", l.error);
+    cr_expect(l.values.common.n_operands == 1 && strcmp(l.values.common.operands[0], "two") == 0);
+    parse(&l, (const char *const[]){"--optional=three", NULL});
+    cr_expect_eq(l.result, OPTIONS_WRONG);
 }
