@@ -209,6 +209,7 @@ class Sessions(AcrossHosts):
             HOSTS.translate(port, OTHER, 40000 + i)
             self.say(client, 100 * i + 1, 100)
             client.wait_for_lines(100 * (i + 1), 20)
+            wait_until(lambda i=i: self.peer() == f"{OTHER}:{40000 + i}", 10, "List to show the new address")
         self.hear(client, 400)
 
     def test_a_router_that_forgets_costs_nothing(self):
@@ -243,8 +244,11 @@ class Sessions(AcrossHosts):
         for client in clients:
             self.hear(client, 200)
 
+    def peer(self):
+        return self.msgd.endpoint("echo")["sessions"][0]["peer"]
+
     def peer_port(self):
-        return int(self.msgd.endpoint("echo")["sessions"][0]["peer"].rpartition(":")[2])
+        return int(self.peer().rpartition(":")[2])
 
 
 main()
