@@ -106,7 +106,7 @@ void send_verdict(const struct msgd_result *result, enum msgd_wish wish, const c
     case MSGD_OUTCOME_RELEASED:
         if (wish != MSGD_WISH_REPLY)
             break;
-        out->code = EXIT_UNAVAILABLE;
+        out->code = EXIT_TEMPORARY;
         snprintf(out->sentence, sizeof out->sentence,
                  "the consumer of %s was done with the request without answering", where);
         break;

@@ -139,7 +139,7 @@ class Receiving(Story):
     def test_a_command_that_hangs_is_ended(self):
         program = self.msgrecv("hangs", "--exec", 'case $MSGD_SEQ in 1) sleep 1000;; *) echo 2;; esac', "--exec-timeout", "0.5")
         self.msgd.send("hangs", ["1"])
-        result = self.msgd.tool("msgsend", "hangs", "1", "--reply", "--timeout", "5")
+        result = self.msgd.tool("msgsend", "hangs", "1", "--reply", "--plain", "--timeout", "5")
         self.msgd.sent["hangs"] += 1
         self.assertEqual((result.returncode, result.stdout), (0, "2\n"))
         self.assertTrue(program.is_running())
@@ -160,7 +160,7 @@ class Receiving(Story):
                 self.assertEqual(s.recv(100), b"1")
 
     def test_usage_errors_are_64(self):
-        for arguments in ([], ["--nosuchoption"], ["A B"], ["thermo", "--port", "x"], ["thermo", "--sessions"]):
+        for arguments in ([], ["--nosuchoption"], ["A B"], ["thermo", "--port", "x"], ["thermo", "--single-port"]):
             self.assertEqual(self.msgd.tool("msgrecv", *arguments).returncode, 64, arguments)
 
     def test_msgd_that_is_not_there_is_69(self):
