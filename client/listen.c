@@ -342,7 +342,7 @@ int msgd_listen(struct msgd_listener **out, struct msgd *m, const char *name)
     if (error == 0)
         *out = l;
     else
-        l = msgd_listener_close(l);
+        (void)msgd_listener_close(l);
     return error;
 }
 

@@ -148,8 +148,9 @@ static uint64_t with_jitter(struct resend *r, uint64_t ns)
     x ^= x << 25;
     x ^= x >> 27;
     r->random = x;
-    return ns + (uint64_t)((double)(ns / 2) *
-                           ((double)((x * UINT64_C(0x2545f4914f6cdd1d)) >> 32) / 4294967296.0));
+    uint64_t half_ns = ns / 2;
+    double share = (double)((x * UINT64_C(0x2545f4914f6cdd1d)) >> 32) / 4294967296.0;
+    return ns + (uint64_t)((double)half_ns * share);
 }
 
 static void schedule(struct resend *r, struct slot *s, uint64_t from_ns)

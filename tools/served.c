@@ -91,7 +91,7 @@ int served_new(struct served **out, struct msgd_session *s, const struct msgd_of
         return 0;
     }
     v->s = msgd_session_abort(v->s, "server failed");
-    v = served_free(v);
+    (void)served_free(v);
     return error;
 }
 

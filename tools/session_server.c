@@ -71,7 +71,7 @@ static void free_over(struct server *v)
     while (v->over != NULL) {
         struct served *one = v->over;
         v->over = one->next;
-        one = served_free(one);
+        (void)served_free(one);
     }
 }
 
