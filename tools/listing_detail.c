@@ -112,11 +112,12 @@ static void print_ledger(const struct listing *l, const struct endpoint *e, FILE
     char rate[FIGURE_MAX], used[FIGURE_MAX], bytes[FIGURE_MAX];
     const json_t *ledger = json_object_get(e->json, "ledger");
     print_line(l, out, "ledger",
-               "datagrams %lld, received %llu, delivered %lld, queued %llu, dropped %llu, "
-               "kernel_dropped %llu%s, since %.19sZ; %s messages a second now",
+               "datagrams %lld, received %llu, delivered %lld, queued %llu, protocol %lld, "
+               "dropped %llu, kernel_dropped %llu%s, since %.19sZ; %s messages a second now",
                number_at(ledger, "datagrams"), (unsigned long long)e->received,
                number_at(ledger, "delivered"), (unsigned long long)e->queued,
-               (unsigned long long)e->dropped, (unsigned long long)e->kernel_dropped,
+               number_at(ledger, "protocol"), (unsigned long long)e->dropped,
+               (unsigned long long)e->kernel_dropped,
                e->is_kernel_dropped_exact ? "" : " (at least)", text_at(ledger, "since"),
                figure_rate(listing_rate(l, e), rate));
     print_line(l, out, "mailbox", "%s of %s used", figure_bytes(e->mailbox_used, used),
