@@ -5,6 +5,7 @@
  * functions.
  */
 #include "client/msgd.h"
+#include "failing_malloc.h"
 #include "proto/frame.h"
 
 #include <arpa/inet.h>
@@ -13,29 +14,6 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-static _Thread_local unsigned long n_allocations;
-static _Thread_local unsigned long fail_at; /* 0: none */
-
-static bool fails(void)
-{
-    return ++n_allocations == fail_at;
-}
-
-void *__real_malloc(size_t n);
-void *__real_calloc(size_t n, size_t each);
-void *__wrap_malloc(size_t n);
-void *__wrap_calloc(size_t n, size_t each);
-
-void *__wrap_malloc(size_t n)
-{
-    return fails() ? NULL : __real_malloc(n);
-}
-
-void *__wrap_calloc(size_t n, size_t each)
-{
-    return fails() ? NULL : __real_calloc(n, each);
-}
 
 /* Answers the request that is there, if it has come. */
 static void reply_to(int fd)
