@@ -22,7 +22,7 @@ static const struct {
     {"a request that nobody answers",
      {.outcome = MSGD_OUTCOME_RELEASED},
      MSGD_WISH_REPLY,
-     EXIT_UNAVAILABLE,
+     EXIT_TEMPORARY,
      false,
      "without answering"},
     {"not allowed",
