@@ -26,9 +26,8 @@ void mailbox_join(struct mailbox *mb, struct consumer *c, struct lane *lane, uin
 void mailbox_begin_leave(struct mailbox *mb, struct consumer *c)
 {
     /* What this one leaves is older than what waits already. */
-    if (mb->n_leaving == 0 && chunk_log_append_all(&mb->older.log, &mb->backlog.log)) {
+    if (mb->n_leaving == 0 && shelf_join(&mb->older, &mb->backlog)) {
         struct shelf older = mb->older;
-        mb->backlog.read = mb->backlog.log.head;
         mb->older = mb->backlog;
         mb->backlog = older;
     }

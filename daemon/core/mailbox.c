@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 static bool account_take(struct account *a, uint64_t bytes)
 {
@@ -21,38 +20,12 @@ static void account_give(struct account *a, uint64_t bytes)
     atomic_fetch_sub_explicit(&a->used, bytes, memory_order_relaxed);
 }
 
-static uint32_t word_of(const struct record *r)
-{
-    return atomic_load_explicit(&r->word, memory_order_relaxed);
-}
-
-static uint32_t bytes_of(const struct record *r)
-{
-    return record_bytes(record_content_of(word_of(r)));
-}
-
-static uint32_t bytes_for(const struct content *content)
-{
-    return record_bytes(content->n_payload + content->n_trailer);
-}
-
-static struct content content_of(const struct record *r)
-{
-    uint32_t word = word_of(r);
-    const uint8_t *payload = (const uint8_t *)(r + 1);
-
-    return (struct content){.payload = payload,
-                            .n_payload = record_length_of(word),
-                            .trailer = payload + record_length_of(word),
-                            .n_trailer = record_trailer_length_of(word)};
-}
-
 /* Tells what has become of a framed message. */
 static void settle(const struct mailbox *mb, const struct record *r, int outcome)
 {
     struct message_tag tag;
 
-    if (record_trailer_length_of(word_of(r)) == 0 || mb->settled == NULL)
+    if (record_trailer_length_of(record_word_of(r)) == 0 || mb->settled == NULL)
         return;
     record_tag(r, &tag);
     /* Who sent a request waits for the reply, not for its release. */
@@ -129,50 +102,17 @@ void mailbox_deinit(struct mailbox *mb)
 
 /* ---- Filing ---- */
 
-/* What is filed. */
-struct filing {
-    const struct record *meta;
-    enum record_kind kind;
-    struct content content;
-};
-
-/* Adds a record to a log. NULL: no memory for it. */
-static const struct record *file(struct chunk_log *log, uint32_t slot, const struct filing *f)
-{
-    const struct content *c = &f->content;
-    uint32_t need = bytes_for(c);
-    struct record *r = chunk_log_reserve(log, need);
-
-    if (r == NULL)
-        return NULL;
-    memcpy((char *)r + sizeof(r->word), (const char *)f->meta + sizeof(r->word),
-           sizeof(*r) - sizeof(r->word));
-    r->slot = slot;
-    memcpy(record_payload(r), c->payload, c->n_payload);
-    if (c->n_trailer > 0)
-        memcpy((uint8_t *)record_payload(r) + c->n_payload, c->trailer, c->n_trailer);
-    atomic_store_explicit(&r->word, record_word(f->kind, c->n_payload, c->n_trailer),
-                          memory_order_relaxed);
-    chunk_log_commit(log, need);
-    return r;
-}
-
 static bool file_for(struct consumer *c, const struct filing *f)
 {
-    const struct record *r = file(&c->lane->log, c->slot, f);
+    const struct record *r = filing_put(&c->lane->log, c->slot, f);
 
     if (r == NULL)
         return false;
     lane_note_filed(c->lane, r);
-    c->used += bytes_for(&f->content);
+    c->used += filing_bytes(f);
     c->queued++;
     lane_mark_dirty(c->lane);
     return true;
-}
-
-static bool shelf_is_empty(const struct shelf *s)
-{
-    return chunk_log_is_empty(&s->log);
 }
 
 static bool is_direct(const struct mailbox *mb)
@@ -203,7 +143,7 @@ void mailbox_collect(struct mailbox *mb)
 /* One record less for c; what that means for the endpoint's row. */
 static void consumer_forget(struct consumer *c, const struct record *r)
 {
-    uint32_t bytes = bytes_of(r);
+    uint32_t bytes = record_bytes_of(r);
 
     c->queued--;
     c->used -= bytes;
@@ -267,27 +207,6 @@ static bool drop_waiting(struct mailbox *mb, struct consumer *c)
     return is_found;
 }
 
-/* The first record on a shelf. NULL: it is empty. */
-static struct record *shelf_front(struct shelf *s, uint64_t *position)
-{
-    while (s->read < s->log.head && !shelf_is_empty(s)) {
-        uint64_t next;
-        struct record *r = chunk_log_at(&s->log, s->read, &next);
-        if (r != NULL) {
-            *position = s->read;
-            return r;
-        }
-        s->read = next;
-    }
-    return NULL;
-}
-
-static void shelf_pop(struct shelf *s, uint64_t position, uint32_t bytes)
-{
-    s->read = position + bytes;
-    chunk_log_kill(&s->log, position);
-}
-
 static bool drop_front(struct mailbox *mb, struct shelf *s, enum drop_reason reason)
 {
     uint64_t position;
@@ -295,7 +214,7 @@ static bool drop_front(struct mailbox *mb, struct shelf *s, enum drop_reason rea
 
     if (r == NULL)
         return false;
-    uint32_t bytes = bytes_of(r);
+    uint32_t bytes = record_bytes_of(r);
     mb->used -= bytes;
     account_give(mb->account, bytes);
     count_end(mb, r, (int)reason);
@@ -342,14 +261,14 @@ static bool make_room(struct mailbox *mb, uint32_t need)
 
 static int put_one(struct mailbox *mb, const struct filing *f)
 {
-    uint32_t need = bytes_for(&f->content);
+    uint32_t need = filing_bytes(f);
 
     if (!make_room(mb, need))
         return DROP_MAILBOX_FULL;
     if (!account_take(mb->account, need))
         return DROP_QUOTA_EXCEEDED;
     bool is_filed =
-        is_direct(mb) ? file_for(least_laden(mb), f) : file(&mb->backlog.log, 0, f) != NULL;
+        is_direct(mb) ? file_for(least_laden(mb), f) : filing_put(&mb->backlog.log, 0, f) != NULL;
     if (!is_filed) {
         account_give(mb->account, need);
         return DROP_NO_MEMORY;
@@ -373,7 +292,7 @@ static bool make_room_for(struct mailbox *mb, struct consumer *c, uint32_t need)
 /* A copy for each consumer. MESSAGE_KEPT if at least one got it. */
 static int put_copies(struct mailbox *mb, const struct filing *f)
 {
-    uint32_t need = bytes_for(&f->content);
+    uint32_t need = filing_bytes(f);
     uint32_t n_holders = 0;
     int outcome = DROP_MAILBOX_FULL;
 
@@ -439,12 +358,12 @@ void consumer_released(struct consumer *c, const struct record *r, int outcome)
 /* Back on the shelf, charged again. */
 static void reshelve(struct mailbox *mb, const struct record *r, enum record_kind kind)
 {
-    uint32_t bytes = bytes_of(r);
-    struct filing filing = {.meta = r, .kind = kind, .content = content_of(r)};
+    uint32_t bytes = record_bytes_of(r);
+    struct filing filing = filing_of(r, kind);
     struct consumer *other = mb->mode == MODE_SHARE ? least_laden(mb) : NULL;
 
-    bool is_filed =
-        (other != NULL && file_for(other, &filing)) || file(&mb->older.log, 0, &filing) != NULL;
+    bool is_filed = (other != NULL && file_for(other, &filing)) ||
+                    filing_put(&mb->older.log, 0, &filing) != NULL;
     if (!is_filed) {
         count_end(mb, r, DROP_NO_MEMORY);
         return;
@@ -456,7 +375,7 @@ static void reshelve(struct mailbox *mb, const struct record *r, enum record_kin
 void mailbox_take_back(struct mailbox *mb, struct consumer *from, const struct record *r,
                        bool was_taken, int drop)
 {
-    bool was_seen = was_taken || record_kind_of(word_of(r)) == RECORD_REDELIVERED;
+    bool was_seen = was_taken || record_kind_of(record_word_of(r)) == RECORD_REDELIVERED;
     enum copy_outcome outcome = COPY_MISSED;
 
     consumer_forget(from, r);
@@ -482,9 +401,8 @@ bool mailbox_can_move(const struct mailbox *mb)
 /* Moves the first record of a shelf to who is to have it. False: no memory there at present. */
 static bool move_front(struct mailbox *mb, struct shelf *s, uint64_t position, struct record *r)
 {
-    uint32_t bytes = bytes_of(r);
-    struct filing filing = {
-        .meta = r, .kind = record_kind_of(word_of(r)), .content = content_of(r)};
+    uint32_t bytes = record_bytes_of(r);
+    struct filing filing = filing_of(r, record_kind_of(record_word_of(r)));
 
     if (mb->mode == MODE_COPY) {
         /* Each copy is charged by itself; the shelf's own charge ends here. */
@@ -512,7 +430,7 @@ bool mailbox_move(struct mailbox *mb, uint64_t budget)
             return false;
         if (moved >= budget)
             return true;
-        moved += bytes_of(r);
+        moved += record_bytes_of(r);
         if (!move_front(mb, s, position, r))
             return false;
     }

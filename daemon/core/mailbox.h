@@ -17,10 +17,12 @@
 #include "daemon/base/error.h"
 #include "daemon/core/chunk_log.h"
 #include "daemon/core/copies.h"
+#include "daemon/core/filing.h"
 #include "daemon/core/lane.h"
 #include "daemon/core/ledger.h"
 #include "daemon/core/quota.h"
 #include "daemon/core/settings.h"
+#include "daemon/core/shelf.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -37,12 +39,6 @@
  * record, valid during the call. The mailbox is not to be touched.
  */
 typedef void (*message_settled)(void *context, const struct record *r, int outcome);
-
-/* A private log that is read from the front. */
-struct shelf {
-    struct chunk_log log;
-    uint64_t read; /* position of the first record that is left */
-};
 
 struct mailbox {
     enum endpoint_mode mode;
@@ -99,14 +95,6 @@ void mailbox_configure(struct mailbox *mb, const struct settings *s,
                        struct chunk_log_tables tables[2]);
 /* No consumer may be left. */
 void mailbox_deinit(struct mailbox *mb);
-
-/* What a record holds behind its header. */
-struct content {
-    const void *payload;
-    uint32_t n_payload;
-    uint32_t n_trailer;
-    const void *trailer;
-};
 
 /*
  * Files a message. meta: everything but word, slot and seq. Returns MESSAGE_KEPT, or why not

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/* A message on its way into a log. */
+#include "daemon/core/filing.h"
+
+#include <string.h>
+
+const struct record *filing_put(struct chunk_log *log, uint32_t slot, const struct filing *f)
+{
+    const struct content *c = &f->content;
+    uint32_t need = filing_bytes(f);
+    struct record *r = chunk_log_reserve(log, need);
+
+    if (r == NULL)
+        return NULL;
+    memcpy((char *)r + sizeof(r->word), (const char *)f->meta + sizeof(r->word),
+           sizeof(*r) - sizeof(r->word));
+    r->slot = slot;
+    memcpy(record_payload(r), c->payload, c->n_payload);
+    if (c->n_trailer > 0)
+        memcpy((uint8_t *)record_payload(r) + c->n_payload, c->trailer, c->n_trailer);
+    atomic_store_explicit(&r->word, record_word(f->kind, c->n_payload, c->n_trailer),
+                          memory_order_relaxed);
+    chunk_log_commit(log, need);
+    return r;
+}
+
+struct filing filing_of(const struct record *r, enum record_kind kind)
+{
+    uint32_t word = record_word_of(r);
+    const uint8_t *payload = (const uint8_t *)(r + 1);
+
+    return (struct filing){.meta = r,
+                           .kind = kind,
+                           .content = {.payload = payload,
+                                       .n_payload = record_length_of(word),
+                                       .trailer = payload + record_length_of(word),
+                                       .n_trailer = record_trailer_length_of(word)}};
+}

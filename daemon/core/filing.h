@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/* A message on its way into a log. */
+#ifndef MSGD_DAEMON_CORE_FILING_H
+#define MSGD_DAEMON_CORE_FILING_H
+
+#include "daemon/core/chunk_log.h"
+#include "proto/ring.h"
+
+#include <stdint.h>
+
+/* What a record holds behind its header. */
+struct content {
+    const void *payload;
+    uint32_t n_payload;
+    uint32_t n_trailer;
+    const void *trailer;
+};
+
+/* What is filed. meta: everything of its header but word and slot. */
+struct filing {
+    const struct record *meta;
+    enum record_kind kind;
+    struct content content;
+};
+
+/* Adds it to a log. NULL: no memory for it. */
+const struct record *filing_put(struct chunk_log *log, uint32_t slot, const struct filing *f);
+/* The same record once more, as another kind. Points into r. */
+struct filing filing_of(const struct record *r, enum record_kind kind);
+
+static inline uint32_t filing_bytes(const struct filing *f)
+{
+    return record_bytes(f->content.n_payload + f->content.n_trailer);
+}
+
+/* Of a record that msgd itself has written. */
+static inline uint32_t record_word_of(const struct record *r)
+{
+    return atomic_load_explicit(&r->word, memory_order_relaxed);
+}
+
+static inline uint32_t record_bytes_of(const struct record *r)
+{
+    return record_bytes(record_content_of(record_word_of(r)));
+}
+
+#endif
