@@ -12,12 +12,15 @@ set(MSGD_SANITIZE "" CACHE STRING "Sanitizers, as -fsanitize= takes them: addres
 # A list of sanitizers has commas, which generator expressions do not take.
 string(REPLACE "," "_" MSGD_SANITIZED "${MSGD_SANITIZE}")
 option(MSGD_COVERAGE "Instrument for gcov" OFF)
+# Tests kill the daemon at named places; what gets installed has none.
+option(MSGD_CRASH_POINTS "Let MSGD_CRASH in the environment kill the daemon" OFF)
 option(MSGD_FUZZ "Build the fuzz targets with libFuzzer (clang)" OFF)
 
 add_library(msgd_flags INTERFACE)
 target_include_directories(msgd_flags INTERFACE "${PROJECT_SOURCE_DIR}")
 target_compile_features(msgd_flags INTERFACE c_std_11)
-target_compile_definitions(msgd_flags INTERFACE _GNU_SOURCE MSGD_VERSION="${PROJECT_VERSION}")
+target_compile_definitions(msgd_flags INTERFACE _GNU_SOURCE MSGD_VERSION="${PROJECT_VERSION}"
+    $<$<BOOL:${MSGD_CRASH_POINTS}>:MSGD_CRASH_POINTS>)
 target_compile_options(msgd_flags INTERFACE
     -std=gnu11 -Wall -Wextra -Wshadow -Wpointer-arith -Wcast-qual -Wstrict-prototypes
     -Wmissing-prototypes -Wundef -Wvla -Wformat=2 -fno-common -fstack-protector-strong

@@ -1,0 +1,388 @@
+/* SPDX-License-Identifier: MIT */
+/* The SQLite database. */
+#include "daemon/store/database.h"
+
+#include "daemon/base/crash_point.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/*
+ * content: records as in proto/ring.h, rising in seq, each with its CRC-32C in place of the slot.
+ * endpoint.n: records on disk, so that a row that damage has taken away is missed. What is in
+ * chunk_of is in chunk too: searching and counting reads no content.
+ */
+static const char schema[] =
+    "CREATE TABLE meta (next_number INTEGER NOT NULL);"
+    "INSERT INTO meta VALUES (1);"
+    "CREATE TABLE endpoint (number INTEGER PRIMARY KEY, released INTEGER NOT NULL,"
+    " n INTEGER NOT NULL);"
+    "CREATE TABLE chunk (id INTEGER PRIMARY KEY, endpoint INTEGER NOT NULL,"
+    " first INTEGER NOT NULL, last INTEGER NOT NULL, n INTEGER NOT NULL, bytes INTEGER NOT NULL,"
+    " oldest INTEGER NOT NULL, newest INTEGER NOT NULL, crc INTEGER NOT NULL,"
+    " content BLOB NOT NULL);"
+    "CREATE INDEX chunk_of ON chunk (endpoint, last, first, n, bytes, oldest, newest, crc);"
+    "CREATE TABLE remembered (id INTEGER PRIMARY KEY, endpoint INTEGER NOT NULL,"
+    " time INTEGER NOT NULL, ids BLOB NOT NULL);"
+    "CREATE INDEX remembered_of ON remembered (endpoint);"
+    "CREATE TABLE registration (number INTEGER PRIMARY KEY, name TEXT NOT NULL,"
+    " text TEXT NOT NULL);"
+    "CREATE TABLE quarantine (id INTEGER PRIMARY KEY, uid INTEGER NOT NULL, name TEXT NOT NULL,"
+    " reason TEXT NOT NULL, time INTEGER NOT NULL, source BLOB NOT NULL,"
+    " destination BLOB NOT NULL, content BLOB NOT NULL);"
+    "CREATE TABLE damaged (endpoint INTEGER NOT NULL, first INTEGER NOT NULL,"
+    " last INTEGER NOT NULL, n INTEGER NOT NULL, time INTEGER NOT NULL, content BLOB,"
+    " UNIQUE (endpoint, first));";
+
+static const char *const texts[N_STATEMENTS] = {
+#define X(name, text) [SQL_##name] = text,
+    STATEMENTS(X)
+#undef X
+};
+
+/* ---- Errors ---- */
+
+static int system_error(const struct database *d)
+{
+    int error = d->db != NULL ? sqlite3_system_errno(d->db) : 0;
+
+    if (error == EDQUOT)
+        return -ENOSPC;
+    return error > 0 ? -error : -EIO;
+}
+
+int database_error(const struct database *d, int code)
+{
+    switch (code & 0xff) {
+    case SQLITE_OK:
+    case SQLITE_DONE:
+    case SQLITE_ROW:
+        return 0;
+    case SQLITE_FULL:
+        return -ENOSPC;
+    case SQLITE_NOMEM:
+        return -ENOMEM;
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+        return -EBUSY;
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+    case SQLITE_ERROR: /* a statement that does not fit the schema: the schema is not ours */
+    case SQLITE_MISMATCH:
+    case SQLITE_CONSTRAINT: /* ours cannot be broken but by damage */
+    case SQLITE_FORMAT:
+        return -EUCLEAN;
+    case SQLITE_READONLY:
+        return -EROFS;
+    case SQLITE_PERM:
+    case SQLITE_AUTH:
+        return -EACCES;
+    case SQLITE_IOERR:
+        return code == SQLITE_IOERR_NOMEM ? -ENOMEM : system_error(d);
+    case SQLITE_CANTOPEN:
+        return system_error(d);
+    default:
+        return -EIO;
+    }
+}
+
+bool database_error_passes(int error)
+{
+    return error == -ENOSPC || error == -ENOMEM || error == -EMFILE || error == -ENFILE;
+}
+
+/* ---- Statements ---- */
+
+sqlite3_stmt *database_get(struct database *d, enum statement s)
+{
+    return d->statements[s];
+}
+
+void database_reset(struct database *d, enum statement s)
+{
+    (void)sqlite3_reset(d->statements[s]);
+    (void)sqlite3_clear_bindings(d->statements[s]);
+}
+
+int database_step(struct database *d, enum statement s)
+{
+    int code = sqlite3_step(d->statements[s]);
+    int r;
+
+    if (code == SQLITE_ROW)
+        return 1;
+    r = database_error(d, code);
+    database_reset(d, s);
+    return r;
+}
+
+int database_run(struct database *d, enum statement s)
+{
+    int r;
+
+    do
+        r = database_step(d, s);
+    while (r > 0);
+    return r;
+}
+
+static int execute(struct database *d, const char *text)
+{
+    return database_error(d, sqlite3_exec(d->db, text, NULL, NULL, NULL));
+}
+
+static int prepare(struct database *d)
+{
+    for (int i = 0; i < N_STATEMENTS; i++) {
+        int code = sqlite3_prepare_v3(d->db, texts[i], -1, SQLITE_PREPARE_PERSISTENT,
+                                      &d->statements[i], NULL);
+
+        if (code != SQLITE_OK)
+            return database_error(d, code);
+    }
+    return 0;
+}
+
+/* ---- Transactions ---- */
+
+static int set_lazy(struct database *d, bool is_lazy)
+{
+    int r;
+
+    if (is_lazy == d->is_lazy)
+        return 0;
+    r = execute(d, is_lazy ? "PRAGMA synchronous = NORMAL" : "PRAGMA synchronous = FULL");
+    if (r == 0)
+        d->is_lazy = is_lazy;
+    return r;
+}
+
+int database_begin(struct database *d, bool is_lazy)
+{
+    int r = set_lazy(d, is_lazy);
+
+    if (r == 0)
+        r = database_run(d, SQL_BEGIN);
+    d->is_in_transaction = r == 0;
+    return r;
+}
+
+int database_commit(struct database *d)
+{
+    int r = database_run(d, SQL_COMMIT);
+
+    if (r == 0)
+        d->is_in_transaction = false;
+    else
+        database_roll_back(d);
+    return r;
+}
+
+void database_roll_back(struct database *d)
+{
+    if (d->is_in_transaction && !sqlite3_get_autocommit(d->db))
+        (void)sqlite3_exec(d->db, "ROLLBACK", NULL, NULL, NULL);
+    d->is_in_transaction = false;
+}
+
+int database_checkpoint(struct database *d)
+{
+    int code;
+
+    if ((int64_t)d->n_log_pages * DATABASE_PAGE_BYTES < d->log_bytes)
+        return 0;
+    CRASH_POINT("store.before_checkpoint");
+    code = sqlite3_wal_checkpoint_v2(d->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    CRASH_POINT("store.after_checkpoint");
+    if (code == SQLITE_OK)
+        d->n_log_pages = 0;
+    return database_error(d, code);
+}
+
+int database_set_bounds(struct database *d, uint64_t max_pages, uint32_t log_bytes)
+{
+    char text[120];
+
+    d->log_bytes = log_bytes;
+    snprintf(text, sizeof(text), "PRAGMA max_page_count = %llu; PRAGMA journal_size_limit = %u",
+             (unsigned long long)max_pages, log_bytes);
+    return execute(d, text);
+}
+
+/* ---- Opening ---- */
+
+static int note_log(void *context, sqlite3 *db, const char *name, int n_pages)
+{
+    struct database *d = context;
+
+    (void)db;
+    (void)name;
+    d->n_log_pages = n_pages;
+    return SQLITE_OK;
+}
+
+/* The one number that a pragma answers. */
+static int ask(struct database *d, const char *text, int64_t *out)
+{
+    sqlite3_stmt *statement = NULL;
+    int code = sqlite3_prepare_v2(d->db, text, -1, &statement, NULL);
+
+    if (code == SQLITE_OK) {
+        code = sqlite3_step(statement);
+        if (code == SQLITE_ROW)
+            *out = sqlite3_column_int64(statement, 0);
+    }
+    (void)sqlite3_finalize(statement);
+    return database_error(d, code);
+}
+
+static int configure(struct database *d)
+{
+    static const char before[] = /* the file is looked at */
+        "PRAGMA locking_mode = EXCLUSIVE;"
+        "PRAGMA cell_size_check = ON;"
+        "PRAGMA trusted_schema = OFF;"
+        "PRAGMA mmap_size = 0;"
+        "PRAGMA temp_store = MEMORY;"
+        "PRAGMA secure_delete = OFF;";
+    char text[160];
+    int r;
+
+    (void)sqlite3_extended_result_codes(d->db, 1);
+    (void)sqlite3_db_config(d->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+    r = execute(d, before);
+    if (r < 0)
+        return r;
+    snprintf(text, sizeof(text),
+             "PRAGMA page_size = %d; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
+             "PRAGMA cache_size = -%d;",
+             DATABASE_PAGE_BYTES, DATABASE_CACHE_KIB);
+    r = execute(d, text);
+    (void)sqlite3_wal_hook(d->db, note_log, d);
+    return r;
+}
+
+/* A file that a predecessor began and did not finish has neither tables nor a version. */
+static int create_schema(struct database *d)
+{
+    char text[120];
+    int64_t n_tables = 0;
+    int r = ask(d, "SELECT count(*) FROM sqlite_schema", &n_tables);
+
+    if (r == 0 && n_tables > 0)
+        return -EPROTONOSUPPORT;
+    if (r == 0)
+        r = execute(d, "BEGIN IMMEDIATE");
+    if (r < 0)
+        return r;
+    d->is_in_transaction = true;
+    snprintf(text, sizeof(text), "PRAGMA application_id = %d; PRAGMA user_version = %d;",
+             DATABASE_APPLICATION_ID, DATABASE_VERSION);
+    r = execute(d, schema);
+    if (r == 0)
+        r = execute(d, text);
+    CRASH_POINT("store.before_create");
+    if (r == 0)
+        r = execute(d, "COMMIT");
+    if (r < 0)
+        (void)execute(d, "ROLLBACK");
+    d->is_in_transaction = false;
+    CRASH_POINT("store.after_create");
+    return r;
+}
+
+/* The version must be in the file itself, where database_check_file looks. */
+static int create(struct database *d)
+{
+    int r = create_schema(d);
+
+    if (r < 0)
+        return r;
+    return database_error(
+        d, sqlite3_wal_checkpoint_v2(d->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL));
+}
+
+static int check_version(struct database *d)
+{
+    int64_t application = 0, version = 0;
+    int r = ask(d, "PRAGMA application_id", &application);
+
+    if (r == 0)
+        r = ask(d, "PRAGMA user_version", &version);
+    if (r < 0)
+        return r;
+    if (application == 0 && version == 0)
+        return create(d);
+    if (application != DATABASE_APPLICATION_ID || version != DATABASE_VERSION)
+        return -EPROTONOSUPPORT;
+    return 0;
+}
+
+int database_open(struct database *d, const char *path, const char *vfs)
+{
+    int code = sqlite3_open_v2(path, &d->db,
+                               SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX |
+                                   SQLITE_OPEN_PRIVATECACHE,
+                               vfs);
+    int r = database_error(d, code);
+
+    if (r == 0)
+        r = configure(d);
+    if (r == 0)
+        r = check_version(d);
+    if (r == 0)
+        r = prepare(d);
+    CRASH_POINT("store.opened");
+    if (r < 0)
+        database_close(d);
+    return r;
+}
+
+void database_close(struct database *d)
+{
+    database_roll_back(d);
+    for (int i = 0; i < N_STATEMENTS; i++)
+        (void)sqlite3_finalize(d->statements[i]);
+    (void)sqlite3_close(d->db);
+    *d = (struct database){0};
+}
+
+/* ---- Looking from outside ---- */
+
+static uint32_t big_endian(const uint8_t *at)
+{
+    return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
+}
+
+/* SQLite's file format, section 1.3: the header string, at 60 the version, at 68 whose it is. */
+int database_check_file(const char *path)
+{
+    static const char magic[16] = "SQLite format 3";
+    uint8_t header[100];
+    ssize_t n;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+
+    if (fd < 0)
+        return -errno;
+    n = pread(fd, header, sizeof(header), 0);
+    if (n < 0)
+        n = -errno;
+    close(fd);
+    if (n < 0)
+        return (int)n;
+    if (n == 0)
+        return -ENOENT;
+    if (n < (ssize_t)sizeof(header) || memcmp(header, magic, sizeof(magic)) != 0)
+        return -EUCLEAN;
+    if (big_endian(header + 68) == 0 && big_endian(header + 60) == 0)
+        return -ENOENT;
+    if (big_endian(header + 68) != DATABASE_APPLICATION_ID ||
+        big_endian(header + 60) != DATABASE_VERSION)
+        return -EPROTONOSUPPORT;
+    return 0;
+}

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MIT */
+/* The SQLite database: opening it, its schema and statements, and errors as errno. */
+#ifndef MSGD_DAEMON_STORE_DATABASE_H
+#define MSGD_DAEMON_STORE_DATABASE_H
+
+#include "daemon/base/error.h"
+
+#include <sqlite3.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#define DATABASE_NAME           "msgd.db"
+#define DATABASE_APPLICATION_ID 0x6d736764 /* "msgd" */
+#define DATABASE_VERSION        1
+#define DATABASE_PAGE_BYTES     16384
+#define DATABASE_CACHE_KIB      8192
+
+/* Each statement once: name, text. */
+#define STATEMENTS(X)                                                                             \
+    X(BEGIN, "BEGIN IMMEDIATE")                                                                   \
+    X(COMMIT, "COMMIT")                                                                           \
+    X(PAGES, "SELECT (SELECT page_count FROM pragma_page_count)"                                  \
+             ", (SELECT freelist_count FROM pragma_freelist_count)")                              \
+    X(OVERLAP, "SELECT max(last) FROM chunk INDEXED BY chunk_of"                                  \
+               " WHERE endpoint = ?1 AND last >= ?2 AND first <= ?3")                             \
+    X(APPEND, "INSERT INTO chunk (endpoint, first, last, n, bytes, oldest, newest, crc, content)" \
+              " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")                                     \
+    X(COUNT, "INSERT INTO endpoint (number, released, n) VALUES (?1, 0, ?2)"                      \
+             " ON CONFLICT (number) DO UPDATE SET n = n + excluded.n")                            \
+    X(RELEASE, "INSERT INTO endpoint (number, released, n) VALUES (?1, ?2, 0)"                    \
+               " ON CONFLICT (number) DO UPDATE SET released = max(released, excluded.released)") \
+    X(ROWS_UP_TO, "SELECT id, last, n, newest FROM chunk INDEXED BY chunk_of"                     \
+                  " WHERE endpoint = ?1 AND last > ?2 AND last <= ?3 ORDER BY last LIMIT ?4")     \
+    X(DELETE_ROW, "DELETE FROM chunk WHERE id = ?1")                                              \
+    X(ROW_FROM, "SELECT id, first, last, n, bytes FROM chunk INDEXED BY chunk_of"                 \
+                " WHERE endpoint = ?1 AND last >= ?2 ORDER BY last LIMIT 1")                      \
+    X(CONTENT, "SELECT content FROM chunk WHERE id = ?1")                                         \
+    X(SET_ASIDE, "INSERT OR IGNORE INTO damaged (endpoint, first, last, n, time, content)"        \
+                 " SELECT endpoint, first, last, n, ?2, content FROM chunk WHERE id = ?1")        \
+    X(NOTE_DAMAGE, "INSERT OR IGNORE INTO damaged (endpoint, first, last, n, time, content)"      \
+                   " VALUES (?1, ?2, ?3, ?4, ?5, NULL)")                                          \
+    X(DAMAGED, "SELECT count(*), total(length(content)) FROM damaged")                            \
+    X(REMEMBER, "INSERT INTO remembered (endpoint, time, ids) VALUES (?1, ?2, ?3)")               \
+    X(FORGET_IDS, "DELETE FROM remembered WHERE id IN"                                            \
+                  " (SELECT id FROM remembered ORDER BY id LIMIT ?2) AND time < ?1")              \
+    X(FORGET_ENDPOINT, "DELETE FROM endpoint WHERE number = ?1")                                  \
+    X(FORGET_IDS_OF, "DELETE FROM remembered WHERE endpoint = ?1")                                \
+    X(PUT_REGISTRATION, "INSERT OR REPLACE INTO registration (number, name, text)"                \
+                        " VALUES (?1, ?2, ?3)")                                                   \
+    X(DELETE_REGISTRATION, "DELETE FROM registration WHERE number = ?1")                          \
+    X(PUT_REJECTED, "INSERT OR REPLACE INTO quarantine"                                           \
+                    " (id, uid, name, reason, time, source, destination, content)"                \
+                    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")                                   \
+    X(DELETE_REJECTED, "DELETE FROM quarantine WHERE id = ?1")                                    \
+    X(SET_NEXT, "UPDATE meta SET next_number = ?1")                                               \
+    X(GET_NEXT, "SELECT next_number FROM meta")                                                   \
+    X(LOAD_REGISTRATIONS, "SELECT number, name, text FROM registration ORDER BY number")          \
+    X(LOAD_ENDPOINTS, "SELECT number, released, n FROM endpoint ORDER BY number")                 \
+    X(LOAD_STRAYS, "SELECT DISTINCT endpoint FROM chunk INDEXED BY chunk_of"                      \
+                   " WHERE endpoint NOT IN (SELECT number FROM endpoint)")                        \
+    X(LOAD_ROWS, "SELECT id, first, last, n, bytes, oldest, newest, crc FROM chunk"               \
+                 " INDEXED BY chunk_of WHERE endpoint = ?1 ORDER BY last")                        \
+    X(LOAD_IDS, "SELECT endpoint, time, ids FROM remembered WHERE time >= ?1 ORDER BY id")        \
+    X(LOAD_REJECTED, "SELECT id, uid, name, reason, time, source, destination, content"           \
+                     " FROM quarantine ORDER BY id")
+
+enum statement {
+#define X(name, text) SQL_##name,
+    STATEMENTS(X)
+#undef X
+        N_STATEMENTS
+};
+
+struct database {
+    sqlite3 *db;
+    sqlite3_stmt *statements[N_STATEMENTS];
+    bool is_in_transaction;
+    bool is_lazy;       /* commits are not synced for the present */
+    int n_log_pages;    /* in the log that are not in the database yet */
+    uint32_t log_bytes; /* with more, they are put there */
+};
+
+/*
+ * Opens or makes `path`, for this process alone. 0; -EBUSY: somebody else has it; -EPROTONOSUPPORT;
+ * -EUCLEAN: damaged; -EMFILE, -EACCES, -ENOSPC, -EIO...
+ */
+int database_open(struct database *d, const char *path, const char *vfs) MUST_USE;
+/* Safe on a zeroed or half-opened one. */
+void database_close(struct database *d);
+
+/* The application's and schema's version in the first bytes of a database's file. 0, -ENOENT (none
+ * or empty), -EPROTONOSUPPORT, -EUCLEAN (no database), -errno. */
+int database_check_file(const char *path) MUST_USE;
+
+/* What SQLite said, as a negative errno: -ENOSPC, -ENOMEM, -EMFILE, -EUCLEAN (damaged), -EIO... */
+int database_error(const struct database *d, int code) MUST_USE;
+/* May it succeed later, with nothing lost? (No room, no memory, no descriptor.) */
+bool database_error_passes(int error);
+
+/* The statement, ready for its parameters. */
+sqlite3_stmt *database_get(struct database *d, enum statement s);
+/* Runs it to its end. 0 or -errno. */
+int database_run(struct database *d, enum statement s) MUST_USE;
+/* Its next row: 1, 0 at the end, -errno. After either of these it has been reset. */
+int database_step(struct database *d, enum statement s) MUST_USE;
+/* Ends it before its end. */
+void database_reset(struct database *d, enum statement s);
+
+/* is_lazy: what it changes is not synced; a power cut may undo it, and nothing from before. */
+int database_begin(struct database *d, bool is_lazy) MUST_USE;
+/* Where it fails it has been rolled back. */
+int database_commit(struct database *d) MUST_USE;
+/* Does nothing where no transaction is open. */
+void database_roll_back(struct database *d);
+/* Puts the log into the database where it has grown. 0 or -errno. */
+int database_checkpoint(struct database *d) MUST_USE;
+/* How many pages the database, and how many bytes the log may have. */
+int database_set_bounds(struct database *d, uint64_t max_pages, uint32_t log_bytes) MUST_USE;
+
+#endif

@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: MIT */
+/* Messages on disk: appending, deleting, reading rows of records. */
+#include "daemon/base/crash_point.h"
+#include "daemon/store/records.h"
+#include "daemon/store/store_state.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* ---- Appending ---- */
+
+/* The last number on disk among rows that reach into first..last; 0: none does. */
+static int find_overlap(struct store *s, uint64_t endpoint, uint64_t first, uint64_t last,
+                        uint64_t *out)
+{
+    sqlite3_stmt *q = database_get(&s->database, SQL_OVERLAP);
+    int r;
+
+    sqlite3_bind_int64(q, 1, (sqlite3_int64)endpoint);
+    sqlite3_bind_int64(q, 2, (sqlite3_int64)first);
+    sqlite3_bind_int64(q, 3, (sqlite3_int64)last);
+    r = database_step(&s->database, SQL_OVERLAP);
+    if (r > 0)
+        *out = (uint64_t)sqlite3_column_int64(q, 0);
+    database_reset(&s->database, SQL_OVERLAP);
+    return r < 0 ? r : 0;
+}
+
+static int count(struct store *s, uint64_t endpoint, int64_t n)
+{
+    sqlite3_stmt *q = database_get(&s->database, SQL_COUNT);
+
+    sqlite3_bind_int64(q, 1, (sqlite3_int64)endpoint);
+    sqlite3_bind_int64(q, 2, n);
+    return database_run(&s->database, SQL_COUNT);
+}
+
+static int insert_row(struct store *s, uint64_t endpoint, const struct records_summary *row)
+{
+    sqlite3_stmt *q = database_get(&s->database, SQL_APPEND);
+
+    sqlite3_bind_int64(q, 1, (sqlite3_int64)endpoint);
+    sqlite3_bind_int64(q, 2, (sqlite3_int64)row->first);
+    sqlite3_bind_int64(q, 3, (sqlite3_int64)row->last);
+    sqlite3_bind_int64(q, 4, row->n);
+    sqlite3_bind_int64(q, 5, (sqlite3_int64)row->bytes);
+    sqlite3_bind_int64(q, 6, row->oldest_ns);
+    sqlite3_bind_int64(q, 7, row->newest_ns);
+    sqlite3_bind_int64(q, 8, records_summary_crc(row, endpoint));
+    sqlite3_bind_blob(q, 9, s->row, (int)row->bytes, SQLITE_STATIC);
+    return database_run(&s->database, SQL_APPEND);
+}
+
+static int remember(struct store *s, const struct store_append *a)
+{
+    sqlite3_stmt *q = database_get(&s->database, SQL_REMEMBER);
+
+    sqlite3_bind_int64(q, 1, (sqlite3_int64)a->endpoint);
+    sqlite3_bind_int64(q, 2, wall_ns());
+    sqlite3_bind_blob(q, 3, a->ids, (int)a->n_ids, SQLITE_STATIC);
+    s->n_remembered++;
+    return database_run(&s->database, SQL_REMEMBER);
+}
+
+int chunks_append(struct store *s, const struct store_append *a)
+{
+    struct records_summary all, row;
+    uint64_t above = 0;
+    int r = records_look(a->bytes, a->n_bytes, &all);
+
+    if (r == 0 && all.n > 0)
+        r = find_overlap(s, a->endpoint, all.first, all.last, &above);
+    if (r < 0)
+        return r;
+    records_gather(a->bytes, a->n_bytes, a->endpoint, above, s->row, &row);
+    if (row.n > 0) {
+        r = insert_row(s, a->endpoint, &row);
+        CRASH_POINT("store.append");
+        if (r == 0)
+            r = count(s, a->endpoint, row.n);
+        atomic_fetch_add(&s->n_appended, row.n);
+    }
+    if (r == 0 && a->n_ids > 0) {
+        r = remember(s, a);
+        CRASH_POINT("store.remember");
+    }
+    return r;
+}
+
+/* ---- Deleting ---- */
+
+int chunks_release(struct store *s, uint64_t endpoint, uint64_t up_to)
+{
+    sqlite3_stmt *q = database_get(&s->database, SQL_RELEASE);
+
+    sqlite3_bind_int64(q, 1, (sqlite3_int64)endpoint);
+    sqlite3_bind_int64(q, 2, (sqlite3_int64)up_to);
+    CRASH_POINT("store.release");
+    return database_run(&s->database, SQL_RELEASE);
+}
+
+/* A row that damage keeps from being deleted stays: nothing below the watermark is read again. */
+static int delete_row(struct store *s, int64_t id)
+{
+    sqlite3_stmt *q = database_get(&s->database, SQL_DELETE_ROW);
+    int r;
+
+    sqlite3_bind_int64(q, 1, id);
+    r = database_run(&s->database, SQL_DELETE_ROW);
+    CRASH_POINT("store.delete");
+    return r;
+}
+
+struct doomed {
+    int64_t id;
+    uint64_t last;
+    int64_t n;
+    int64_t newest_ns;
+};
+
+/* The next rows of an endpoint in (above, up_to]. Returns how many, at most SLICE_ROWS; -errno. */
+static int list_rows(struct store *s, uint64_t endpoint, uint64_t above, uint64_t up_to,
+                     struct doomed out[SLICE_ROWS])
+{
+    sqlite3_stmt *q = database_get(&s->database, SQL_ROWS_UP_TO);
+    int n = 0, r;
+
+    sqlite3_bind_int64(q, 1, (sqlite3_int64)endpoint);
+    sqlite3_bind_int64(q, 2, (sqlite3_int64)above);
+    sqlite3_bind_int64(q, 3, (sqlite3_int64)(up_to > INT64_MAX ? INT64_MAX : up_to));
+    sqlite3_bind_int64(q, 4, SLICE_ROWS);
+    while ((r = database_step(&s->database, SQL_ROWS_UP_TO)) > 0)
+        out[n++] = (struct doomed){.id = sqlite3_column_int64(q, 0),
+                                   .last = (uint64_t)sqlite3_column_int64(q, 1),
+                                   .n = sqlite3_column_int64(q, 2),
+                                   .newest_ns = sqlite3_column_int64(q, 3)};
+    return r < 0 ? r : n;
+}
+
+int chunks_delete(struct store *s, uint64_t endpoint, uint64_t up_to, uint64_t *cursor)
+{
+    struct doomed rows[SLICE_ROWS];
+    int n_rows = list_rows(s, endpoint, *cursor, up_to, rows);
+    int64_t n = 0;
+    int r = n_rows < 0 ? n_rows : 0;
+
+    for (int i = 0; i < n_rows; i++) {
+        r = delete_row(s, rows[i].id);
+        if (r < 0 && r != -EUCLEAN)
+            return r;
+        if (r == 0)
+            n += rows[i].n;
+        *cursor = rows[i].last;
+    }
+    r = n > 0 ? count(s, endpoint, -n) : r;
+    return r < 0 ? r : n_rows == SLICE_ROWS;
+}
+
+int chunks_drop_oldest(struct store *s, struct store_drop_oldest *d, uint64_t *cursor)
+{
+    struct doomed rows[SLICE_ROWS];
+    int n_rows = list_rows(s, d->endpoint, *cursor, UINT64_MAX, rows);
+    int64_t n = 0;
+    int i, r = 0;
+
+    if (n_rows < 0)
+        return n_rows;
+    for (i = 0; i < n_rows && rows[i].newest_ns < d->older_than_ns; i++) {
+        r = delete_row(s, rows[i].id);
+        if (r < 0 && r != -EUCLEAN)
+            return r;
+        if (r == 0)
+            n += rows[i].n;
+        *cursor = rows[i].last;
+        d->last_seq = rows[i].last;
+    }
+    r = n > 0 ? count(s, d->endpoint, -n) : 0;
+    if (r == 0 && d->last_seq > 0)
+        r = chunks_release(s, d->endpoint, d->last_seq);
+    return r < 0 ? r : i == SLICE_ROWS;
+}
+
+/* ---- Reading ---- */
+
+struct row {
+    int64_t id;
+    uint64_t first, last;
+    int64_t n;
+    int64_t bytes;
+};
+
+/* The first row that reaches to `from` or beyond. 1, 0: there is none, -errno. */
+static int find_row(struct store *s, uint64_t endpoint, uint64_t from, struct row *out)
+{
+    sqlite3_stmt *q = database_get(&s->database, SQL_ROW_FROM);
+    int r;
+
+    sqlite3_bind_int64(q, 1, (sqlite3_int64)endpoint);
+    sqlite3_bind_int64(q, 2, (sqlite3_int64)from);
+    r = database_step(&s->database, SQL_ROW_FROM);
+    if (r > 0)
+        *out = (struct row){.id = sqlite3_column_int64(q, 0),
+                            .first = (uint64_t)sqlite3_column_int64(q, 1),
+                            .last = (uint64_t)sqlite3_column_int64(q, 2),
+                            .n = sqlite3_column_int64(q, 3),
+                            .bytes = sqlite3_column_int64(q, 4)};
+    database_reset(&s->database, SQL_ROW_FROM);
+    return r;
+}
+
+/* Keeps what is left of a damaged row where nobody deletes it. */
+static void set_aside(struct store *s, uint64_t endpoint, const struct row *row)
+{
+    sqlite3_stmt *q;
+    int r;
+
+    log_error("endpoint %llu: messages %llu to %llu on disk are damaged; set aside in table "
+              "damaged of %s",
+              (unsigned long long)endpoint, (unsigned long long)row->first,
+              (unsigned long long)row->last, s->path);
+    if (atomic_load(&s->state) == STORE_FAILED || database_begin(&s->database, false) < 0)
+        return;
+    q = database_get(&s->database, SQL_SET_ASIDE);
+    sqlite3_bind_int64(q, 1, row->id);
+    sqlite3_bind_int64(q, 2, wall_ns());
+    r = database_run(&s->database, SQL_SET_ASIDE);
+    if (r == -EUCLEAN) { /* nothing of it can be read: it stays where it is */
+        q = database_get(&s->database, SQL_NOTE_DAMAGE);
+        sqlite3_bind_int64(q, 1, (sqlite3_int64)endpoint);
+        sqlite3_bind_int64(q, 2, (sqlite3_int64)row->first);
+        sqlite3_bind_int64(q, 3, (sqlite3_int64)row->last);
+        sqlite3_bind_int64(q, 4, row->n);
+        sqlite3_bind_int64(q, 5, wall_ns());
+        r = database_run(&s->database, SQL_NOTE_DAMAGE);
+    }
+    if (r == 0 && sqlite3_changes(s->database.db) > 0)
+        atomic_fetch_add(&s->n_damaged, 1);
+    CRASH_POINT("store.set_aside");
+    if (r == 0)
+        r = database_commit(&s->database);
+    if (r == -EIO)
+        store_fail(s, r, "setting a damaged row aside");
+    database_roll_back(&s->database);
+}
+
+/* The row's good records into the buffer. Returns how many of the row there are; -errno. */
+static int64_t read_row(struct store *s, struct store_read *read, const struct row *row)
+{
+    struct records_sink sink = {.bytes = read->bytes + read->n_bytes,
+                                .capacity = read->capacity - read->n_bytes,
+                                .from_seq = read->from_seq};
+    sqlite3_stmt *q = database_get(&s->database, SQL_CONTENT);
+    int64_t n_good = 0;
+    int r;
+
+    sqlite3_bind_int64(q, 1, row->id);
+    r = database_step(&s->database, SQL_CONTENT);
+    if (r > 0) {
+        const void *content = sqlite3_column_blob(q, 0);
+        int n_bytes = sqlite3_column_bytes(q, 0);
+
+        r = sqlite3_errcode(s->database.db) == SQLITE_NOMEM ? -ENOMEM : 0;
+        if (r == 0 && content != NULL)
+            n_good = (int64_t)records_check(content, (size_t)n_bytes, read->endpoint, &sink);
+    }
+    database_reset(&s->database, SQL_CONTENT);
+    read->n_bytes += sink.n_bytes;
+    read->n += sink.n;
+    return r < 0 ? r : n_good;
+}
+
+int chunks_read(struct store *s, struct store_read *read)
+{
+    uint64_t from = read->from_seq;
+    struct row row;
+    int r;
+
+    read->n_bytes = 0;
+    read->n = 0;
+    read->last_seq = 0;
+    read->n_lost = 0;
+    while ((r = find_row(s, read->endpoint, from, &row)) > 0) {
+        int64_t n_good;
+
+        if (read->last_seq > 0 && read->n_bytes + (size_t)row.bytes > read->capacity)
+            break;
+        n_good = read_row(s, read, &row);
+        if (n_good < 0 && n_good != -EUCLEAN)
+            return (int)n_good;
+        if (n_good < row.n) {
+            set_aside(s, read->endpoint, &row);
+            if (row.first >= read->from_seq)
+                read->n_lost += (uint64_t)(row.n - (n_good > 0 ? n_good : 0));
+        }
+        read->last_seq = row.last;
+        from = row.last + 1;
+    }
+    CRASH_POINT("store.read");
+    if (r < 0)
+        return r;
+    return read->last_seq > 0 ? 0 : -ENOENT;
+}
+
+int chunks_count_above(struct store *s, uint64_t endpoint, uint64_t released, uint64_t *n,
+                       uint64_t *bytes, uint64_t *first)
+{
+    struct store_read read = {.endpoint = endpoint,
+                              .from_seq = released + 1,
+                              .bytes = s->row,
+                              .capacity = STORE_ROW_BYTES};
+    struct row row;
+    int64_t n_good;
+    int r = find_row(s, endpoint, released + 1, &row);
+
+    if (r <= 0)
+        return r;
+    n_good = read_row(s, &read, &row);
+    if (n_good < 0 && n_good != -EUCLEAN)
+        return (int)n_good;
+    *n = read.n;
+    *bytes = read.n_bytes;
+    *first = read.n > 0 ? ((const struct record *)(const void *)s->row)->seq : 0;
+    return 0;
+}

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: MIT */
+/* The store from inside: what its thread has, and what it shares with others. */
+#ifndef MSGD_DAEMON_STORE_STORE_STATE_H
+#define MSGD_DAEMON_STORE_STORE_STATE_H
+
+#include "daemon/store/database.h"
+#include "daemon/store/store.h"
+
+#include <limits.h>
+#include <stdatomic.h>
+
+#define STORE_LOG_BYTES (UINT64_C(4) << 20) /* of the log, where max_bytes is large */
+
+struct job_list {
+    struct store_job *first;
+    struct store_job **last; /* where the next one goes */
+};
+
+void job_list_init(struct job_list *list);
+void job_list_append(struct job_list *list, struct store_job *job);
+/* Puts all of `from` in front of what is in `list`. */
+void job_list_prepend_all(struct job_list *list, struct job_list *from);
+/* And behind it. */
+void job_list_append_all(struct job_list *list, struct job_list *from);
+struct store_job *job_list_take(struct job_list *list);
+static inline bool job_list_is_empty(const struct job_list *list)
+{
+    return list->first == NULL;
+}
+
+struct store_port {
+    struct store *store;
+    uv_async_t async;
+    uv_mutex_t lock;
+    struct job_list finished; /* under the lock */
+    size_t n_posted;          /* whose `done` has not run; the loop's thread only */
+    bool is_closing;
+    struct store_job cancel;
+    store_port_closed closed;
+    void *context;
+};
+
+struct store {
+    /* The store thread's; before store_start and after it the opener's. */
+    struct database database;
+    char path[PATH_MAX];
+    char directory[PATH_MAX];
+    uint8_t *row;               /* room for one row, 64-byte aligned */
+    struct job_list queue;      /* in the order of posting */
+    struct job_list waiting;    /* for room: none of them is in the queue */
+    uint64_t applied_max_bytes; /* what the database was told last */
+    bool was_refused;           /* the last append found no room; */
+    int refusal;                /* why: 0: the bound, else -errno */
+    int64_t refused_ns;         /* when */
+    bool is_hurried;            /* the store is to end */
+    int64_t lazy_ns;       /* since when the queue has had nothing that is in a hurry; 0: it has */
+    uint64_t n_remembered; /* since old ids were last removed */
+
+    /* Shared. */
+    uv_thread_t thread;
+    bool is_started;
+    uv_mutex_t lock;
+    uv_cond_t has_posted;
+    struct job_list posted; /* under the lock */
+    bool is_stopping;       /* under the lock */
+    _Atomic int state;
+    _Atomic int error;
+    _Atomic uint64_t max_bytes;
+    _Atomic uint64_t min_free_bytes;
+    _Atomic uint64_t next_number;
+    _Atomic uint64_t used_bytes;
+    _Atomic uint64_t file_bytes;
+    _Atomic uint64_t free_bytes;
+    _Atomic uint64_t n_commits;
+    _Atomic uint64_t n_appended;
+    _Atomic uint64_t n_damaged;
+    _Atomic unsigned n_ports;
+};
+
+/* The thread. */
+void store_run(void *store);
+/* Gives a job back to its port's loop. */
+void port_finish(struct store_job *job);
+
+/* ---- Jobs that write, inside a transaction; 0 or -errno (the transaction is then for nothing,
+ * but for -EUCLEAN, -EINVAL: this job alone) ---- */
+
+int chunks_append(struct store *s, const struct store_append *a) MUST_USE;
+/* Deletes rows up to `up_to`, at most SLICE_ROWS of them, from *cursor on. 1: there are more. */
+#define SLICE_ROWS 64
+int chunks_delete(struct store *s, uint64_t endpoint, uint64_t up_to, uint64_t *cursor) MUST_USE;
+/* The same for rows without anything younger. */
+int chunks_drop_oldest(struct store *s, struct store_drop_oldest *d, uint64_t *cursor) MUST_USE;
+int chunks_release(struct store *s, uint64_t endpoint, uint64_t up_to) MUST_USE;
+int rows_apply(struct store *s, struct store_job *job) MUST_USE;
+/* Ids whose time is over. */
+int rows_forget_old(struct store *s) MUST_USE;
+
+/* ---- Reading, outside of any transaction ---- */
+
+int chunks_read(struct store *s, struct store_read *read) MUST_USE;
+/* Good records with seq > released in the row that `released` lies in. */
+int chunks_count_above(struct store *s, uint64_t endpoint, uint64_t released, uint64_t *n,
+                       uint64_t *bytes, uint64_t *first) MUST_USE;
+
+/* ---- State ---- */
+
+/* Nothing more is written. */
+void store_fail(struct store *s, int error, const char *what);
+/* Looks how much room there is, and says open or full. */
+void room_look(struct store *s);
+/* Is there room for an append of so many bytes? */
+bool room_is_for(struct store *s, size_t bytes);
+int64_t wall_ns(void);
+int64_t monotonic_ns(void);
+
+#endif

@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: MIT */
+/* The store's thread: what has gathered becomes one transaction. */
+#include "daemon/base/crash_point.h"
+#include "daemon/store/store_state.h"
+
+#include <assert.h>
+#include <errno.h>
+
+/* How often what waits for room is tried again, and the disk looked at while there is none. */
+#define RETRY_NS (100 * INT64_C(1000000))
+/* How long what nobody waits for (releases) may wait for company. */
+#define LAZY_NS (50 * INT64_C(1000000))
+
+enum choice { ALL_JOBS, NO_APPENDS };
+
+struct group {
+    struct job_list writes;
+    struct job_list reads;
+    bool is_lazy; /* a power cut may undo it: all of it would only be done again */
+};
+
+static bool is_lazy_act(enum store_act act)
+{
+    return act == STORE_TRIM || act == STORE_DELETE_REJECTED;
+}
+
+/* ---- Jobs that are done ---- */
+
+static void finish(struct store_job *job, int status)
+{
+    job->status = status;
+    port_finish(job);
+}
+
+static void finish_all(struct job_list *list, int status)
+{
+    struct store_job *job;
+
+    while ((job = job_list_take(list)) != NULL)
+        finish(job, status);
+}
+
+static void cancel_appends(struct job_list *list, const struct store_job *because)
+{
+    struct job_list kept;
+    struct store_job *job;
+
+    job_list_init(&kept);
+    while ((job = job_list_take(list)) != NULL) {
+        bool is_meant = because->act == STORE_CANCEL ? job->port == because->port
+                                                     : job->append.endpoint == because->forget;
+
+        if (job->act == STORE_APPEND && is_meant)
+            finish(job, -ECANCELED);
+        else
+            job_list_append(&kept, job);
+    }
+    job_list_prepend_all(list, &kept);
+}
+
+/* Appends that wait will not be carried out: their port closes, or their endpoint is forgotten. */
+static void cancel_appends_before(struct store *s, struct job_list *kept,
+                                  const struct store_job *because)
+{
+    cancel_appends(&s->waiting, because);
+    cancel_appends(kept, because);
+}
+
+/* ---- Waiting ---- */
+
+static bool has_only_lazy_jobs(const struct store *s)
+{
+    for (const struct store_job *job = s->queue.first; job != NULL; job = job->next)
+        if (!is_lazy_act(job->act))
+            return false;
+    return true;
+}
+
+/* Nanoseconds until there is something to do; 0: now; -1: when something is posted. */
+static int64_t time_left(struct store *s)
+{
+    int64_t now = monotonic_ns(), left = -1;
+
+    if (!job_list_is_empty(&s->queue)) {
+        if (s->was_refused || s->is_hurried || !has_only_lazy_jobs(s))
+            return 0;
+        if (s->lazy_ns == 0)
+            s->lazy_ns = now;
+        left = s->lazy_ns + LAZY_NS - now;
+        if (left <= 0)
+            return 0;
+    }
+    if (atomic_load(&s->state) == STORE_FULL) {
+        int64_t again = s->refused_ns + RETRY_NS - now;
+
+        if (again <= 0)
+            return 0;
+        left = left < 0 || again < left ? again : left;
+    }
+    return left;
+}
+
+/* Takes over what has been posted, waiting for it as long as there is nothing else to do. False:
+ * the store is to end, and nothing was left to take. */
+static bool gather(struct store *s)
+{
+    bool goes_on;
+
+    uv_mutex_lock(&s->lock);
+    for (;;) {
+        struct job_list posted;
+        int64_t left;
+
+        job_list_init(&posted);
+        job_list_prepend_all(&posted, &s->posted);
+        job_list_prepend_all(&posted, &s->queue);
+        job_list_prepend_all(&s->queue, &posted);
+        s->is_hurried = s->is_stopping;
+        left = time_left(s);
+        if (left == 0 || s->is_stopping)
+            break;
+        if (left < 0)
+            uv_cond_wait(&s->has_posted, &s->lock);
+        else
+            (void)uv_cond_timedwait(&s->has_posted, &s->lock, (uint64_t)left);
+    }
+    goes_on = !s->is_stopping || !job_list_is_empty(&s->queue);
+    uv_mutex_unlock(&s->lock);
+    s->lazy_ns = 0;
+    return goes_on;
+}
+
+/* ---- Choosing ---- */
+
+static void refuse(struct store *s, int error)
+{
+    s->was_refused = true;
+    s->refusal = error;
+    s->refused_ns = monotonic_ns();
+}
+
+/* True: the append is part of the group. False: there is no room for it. */
+static bool admit(struct store *s, const struct store_append *a, size_t *n_bytes)
+{
+    size_t bytes = a->n_bytes + a->n_ids;
+
+    if (s->was_refused || !room_is_for(s, *n_bytes + bytes))
+        return false;
+    *n_bytes += bytes;
+    return true;
+}
+
+static void choose_job(struct store *s, struct store_job *job, struct group *g, size_t *n_bytes)
+{
+    switch (job->act) {
+    case STORE_CANCEL:
+        finish(job, 0);
+        return;
+    case STORE_READ:
+        job_list_append(&g->reads, job);
+        return;
+    case STORE_APPEND:
+        if (!admit(s, &job->append, n_bytes)) {
+            if (!s->was_refused)
+                refuse(s, 0);
+            job_list_append(&s->waiting, job);
+            return;
+        }
+        break;
+    default:
+        break;
+    }
+    g->is_lazy = g->is_lazy && is_lazy_act(job->act);
+    job_list_append(&g->writes, job);
+}
+
+/* Takes from the queue what the next transaction is to do; appends that are not chosen stay. */
+static void choose(struct store *s, enum choice choice, struct group *g)
+{
+    size_t n_bytes = 0, max_bytes = s->database.log_bytes;
+    struct job_list kept;
+    struct store_job *job;
+
+    *g = (struct group){.is_lazy = true};
+    job_list_init(&g->writes);
+    job_list_init(&g->reads);
+    job_list_init(&kept);
+    while (n_bytes < max_bytes && (job = job_list_take(&s->queue)) != NULL) {
+        if (job->act == STORE_FORGET || job->act == STORE_CANCEL)
+            cancel_appends_before(s, &kept, job);
+        if (choice == NO_APPENDS && job->act == STORE_APPEND)
+            job_list_append(&kept, job);
+        else
+            choose_job(s, job, g, &n_bytes);
+    }
+    job_list_prepend_all(&s->queue, &kept);
+}
+
+/* ---- One transaction ---- */
+
+/* Does the jobs; *again gets those that want another turn, *done the others. 0, or why none of it
+ * may be committed: then all of them are back in g->writes. */
+static int apply_all(struct store *s, struct group *g, struct job_list *done,
+                     struct job_list *again)
+{
+    struct store_job *job;
+
+    while ((job = job_list_take(&g->writes)) != NULL) {
+        uint64_t cursor = job->cursor;
+        int r = rows_apply(s, job);
+
+        job->status = r < 0 ? r : 0;
+        job_list_append(r > 0 ? again : done, job);
+        if (r < 0 && r != -EINVAL && (r != -EUCLEAN || job->act == STORE_APPEND)) {
+            job->cursor = cursor;
+            return r;
+        }
+    }
+    return rows_forget_old(s);
+}
+
+static int transact(struct store *s, struct group *g, struct job_list *done, struct job_list *again)
+{
+    int r = database_begin(&s->database, g->is_lazy);
+
+    if (r == 0)
+        r = apply_all(s, g, done, again);
+    CRASH_POINT("store.before_commit");
+    if (r == 0)
+        r = database_commit(&s->database);
+    CRASH_POINT("store.after_commit");
+    if (r < 0)
+        database_roll_back(&s->database);
+    return r;
+}
+
+/* What was done is told; what has more to do comes first again. */
+static void settle(struct store *s, struct job_list *done, struct job_list *again)
+{
+    struct store_job *job;
+
+    atomic_fetch_add(&s->n_commits, 1);
+    CRASH_POINT("store.before_done");
+    while ((job = job_list_take(done)) != NULL)
+        finish(job, job->status);
+    CRASH_POINT("store.after_done");
+    job_list_prepend_all(&s->queue, again);
+}
+
+/* Nothing of the group was committed. What may succeed later waits, in its old order. */
+static void give_up(struct store *s, struct group *g, struct job_list *done, struct job_list *again,
+                    int error)
+{
+    job_list_prepend_all(&g->writes, again);
+    job_list_prepend_all(&g->writes, done);
+    if (!database_error_passes(error)) {
+        store_fail(s, error, "writing");
+        finish_all(&g->writes, -EIO);
+        return;
+    }
+    refuse(s, error);
+    for (struct store_job *job = g->writes.first; job != NULL; job = job->next)
+        job->cursor = 0;
+    job_list_prepend_all(&s->waiting, &g->writes);
+}
+
+static void checkpoint(struct store *s)
+{
+    int r = database_checkpoint(&s->database);
+
+    if (r == 0 || r == -EBUSY)
+        return;
+    if (database_error_passes(r))
+        refuse(s, r);
+    else
+        store_fail(s, r, "moving the log into the database");
+}
+
+/* 0, or why nothing was committed. */
+static int run_writes(struct store *s, struct group *g)
+{
+    struct job_list done, again;
+    int r;
+
+    if (job_list_is_empty(&g->writes))
+        return 0;
+    if (atomic_load(&s->state) == STORE_FAILED) {
+        finish_all(&g->writes, -EIO);
+        return -EIO;
+    }
+    job_list_init(&done);
+    job_list_init(&again);
+    r = transact(s, g, &done, &again);
+    if (r < 0) {
+        give_up(s, g, &done, &again, r);
+    } else {
+        if (job_list_is_empty(&s->waiting))
+            s->was_refused = false;
+        settle(s, &done, &again);
+        checkpoint(s);
+    }
+    room_look(s);
+    return r;
+}
+
+static void run_reads(struct store *s, struct job_list *reads)
+{
+    struct store_job *job;
+
+    while ((job = job_list_take(reads)) != NULL)
+        finish(job, chunks_read(s, &job->read));
+}
+
+/* ---- Turns ---- */
+
+static void retry_appends(struct store *s)
+{
+    struct group g;
+
+    job_list_prepend_all(&s->queue, &s->waiting);
+    s->was_refused = false;
+    choose(s, ALL_JOBS, &g);
+    (void)run_writes(s, &g);
+    run_reads(s, &g.reads);
+}
+
+/* While there is no room: releases first, by themselves, then what waits once more. */
+static void turn_when_refused(struct store *s)
+{
+    bool is_due = monotonic_ns() - s->refused_ns >= RETRY_NS || s->is_hurried;
+    struct group g;
+
+    if (is_due)
+        job_list_prepend_all(&s->queue, &s->waiting);
+    choose(s, NO_APPENDS, &g);
+    if (run_writes(s, &g) < 0)
+        job_list_append_all(&s->waiting, &s->queue);
+    else
+        retry_appends(s);
+    run_reads(s, &g.reads);
+    if (job_list_is_empty(&s->waiting))
+        s->was_refused = false;
+    room_look(s);
+}
+
+static void turn(struct store *s)
+{
+    struct group g;
+
+    if (s->was_refused) {
+        turn_when_refused(s);
+        return;
+    }
+    choose(s, ALL_JOBS, &g);
+    (void)run_writes(s, &g);
+    run_reads(s, &g.reads);
+    if (job_list_is_empty(&s->queue) && atomic_load(&s->state) == STORE_FULL) {
+        s->refused_ns = monotonic_ns();
+        room_look(s);
+    }
+}
+
+void store_run(void *context)
+{
+    struct store *s = context;
+
+    while (gather(s))
+        turn(s);
+    finish_all(&s->waiting, -ECANCELED);
+}
