@@ -280,7 +280,9 @@ static void delivery_add(struct delivery *d, const struct segment *s)
         d->n_spurious += d->echo != 0; /* not this datagram has come, but one before it */
         return;
     }
-    if (s->number < d->latest && !s->is_again && d->latest_sent_ns - s->sent_ns > d->late_ns)
+    /* The latest may have been an acknowledgement alone, of which nobody knows when it was sent. */
+    if (s->number < d->latest && !s->is_again && d->latest_sent_ns > s->sent_ns &&
+        d->latest_sent_ns - s->sent_ns > d->late_ns)
         d->late_ns = d->latest_sent_ns - s->sent_ns;
     if (s->number > d->number) {
         d->number = s->number;

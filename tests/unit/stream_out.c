@@ -128,6 +128,18 @@ Test(stream_out, tells_the_first_transmission_from_the_second)
     cr_assert_eq(d.number, 3);
 }
 
+/* What was latest was an acknowledgement alone, sent after what has come now. */
+Test(stream_out, nothing_is_late_against_what_has_no_time)
+{
+    struct frame f = {.ack = 100};
+    struct delivery d = {.echo = 1, .latest = 5, .latest_sent_ns = 0};
+
+    send_new(1);
+    stream_out_acknowledge(&out, &f, &d);
+    cr_assert_eq(d.n_segments, 1);
+    cr_assert_eq(d.late_ns, 0);
+}
+
 Test(stream_out, cuts_anew_what_has_become_too_large)
 {
     uint64_t offset = 0;
