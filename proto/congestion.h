@@ -18,7 +18,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define CONGESTION_SAMPLES 8u /* round-trip times whose least counts as the latest one */
+struct archive;
+
+#define CONGESTION_SAMPLES    8u /* round-trip times whose least counts as the latest one */
+#define CONGESTION_RTT_MAX_NS UINT64_C(3600000000000) /* nobody waits so long */
 
 /* What a datagram takes along, to tell the rate when it has come. */
 struct congestion_stamp {
@@ -116,6 +119,9 @@ void congestion_collapse(struct congestion *c, uint64_t last_number);
 bool congestion_is_due(struct congestion *c, uint64_t now_ns);
 /* When it may, if it may not now. */
 uint64_t congestion_due_ns(const struct congestion *c);
+
+/* To bytes and back (archive.h). */
+void congestion_archive(struct archive *a, struct congestion *c);
 
 /* The least round-trip time of the last seconds; 0: none yet. */
 uint64_t congestion_least_ns(const struct congestion *c);

@@ -44,6 +44,25 @@ int session_new(struct session **out, const struct session_options *o)
     __attribute__((warn_unused_result));
 struct session *session_free(struct session *s);
 
+/* ---- Over a restart ---- */
+
+#define SESSION_SAVED_VERSION    1u
+#define SESSION_SAVED_BUFFER_MAX (UINT64_C(1) << 30) /* send_bytes and receive_bytes */
+
+/*
+ * The whole session as bytes, in which its clock stands still: the pause until they are loaded
+ * counts towards no timeout and no round-trip time. Returns the length, also where it did not fit
+ * (out NULL: only tells it); 0: it cannot be saved, since a buffer is larger than that.
+ */
+size_t session_save(const struct session *s, uint64_t now_ns, void *out, size_t capacity);
+
+/*
+ * A session that goes on where the saved one was, on any clock. 0; -EPROTO: of a version that is
+ * not known; -EBADMSG: they are damaged, or no session can be like that; -ENOMEM.
+ */
+int session_load(struct session **out, uint64_t now_ns, const void *bytes, size_t n)
+    __attribute__((warn_unused_result));
+
 /* ---- The network's side ---- */
 
 /*

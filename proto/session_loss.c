@@ -108,13 +108,14 @@ static void note_order(struct session *s, const struct delivery *d)
 }
 
 /* 0: it says nothing of the path. */
-static uint64_t rtt_of(const struct delivery *d, uint64_t now_ns, const struct frame *f)
+static uint64_t rtt_of(const struct session_loss *l, const struct delivery *d, uint64_t now_ns,
+                       const struct frame *f)
 {
     uint64_t rtt_ns = now_ns - d->sent_ns, delay_us = 0;
 
     if (f->members & FRAME_HAS_DELAY)
         delay_us = f->delay_us;
-    if (d->number == 0 || (d->echo != 0 && d->number != d->echo))
+    if (d->number <= l->paused_number || (d->echo != 0 && d->number != d->echo))
         return 0;
     if (delay_us >= SESSION_DELAY_MAX_US)
         return 0;
@@ -132,7 +133,7 @@ void session_loss_acknowledge(struct session *s, uint64_t now_ns, const struct f
     stream_out_acknowledge(&s->out, f, &d);
     l->number = max(l->number, max(d.echo, d.number));
     if (d.n_segments > 0) {
-        uint64_t rtt_ns = rtt_of(&d, now_ns, f);
+        uint64_t rtt_ns = rtt_of(l, &d, now_ns, f);
 
         if (rtt_ns > 0)
             take_rtt(l, rtt_ns);

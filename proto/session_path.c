@@ -13,7 +13,7 @@ static const uint32_t SIZES[] = {SESSION_DATAGRAM_MIN, 1452, 8952, 32768, 65487}
 
 #define SIZE_TRIES       3u
 #define SIZE_BEGIN_BYTES 8192u /* acknowledged, before a larger datagram is worth asking for */
-#define MOVE_TRIES       4u
+#define MOVE_TRIES       SESSION_ASKS_MAX
 #define LARGE_LOST_MAX   16u /* and none that was sent later has come */
 #define SEARCH_NS        (10000 * SESSION_MS)
 #define SEARCH_MAX_NS    (600000 * SESSION_MS) /* RFC 8899, section 5.1.1 */
@@ -239,7 +239,7 @@ static size_t ask_move(struct session *s, uint64_t now_ns, uint8_t *buf, size_t 
 {
     struct session_path *p = &s->path;
 
-    if (p->move.n_sent == MOVE_TRIES) {
+    if (p->move.n_sent >= MOVE_TRIES) {
         p->move = NOTHING;
         return 0;
     }
@@ -259,7 +259,7 @@ static size_t ask_size(struct session *s, uint64_t now_ns, uint8_t *buf, size_t 
 {
     struct session_path *p = &s->path;
 
-    if (p->size.n_sent == SIZE_TRIES) {
+    if (p->size.n_sent >= SIZE_TRIES) {
         give_up(p, now_ns, p->probe_bytes);
         return 0;
     }

@@ -50,6 +50,11 @@ uint32_t session_body_bytes(const struct session *s)
     return s->path.datagram_bytes - header_bytes(s) - beside;
 }
 
+bool session_fits(const struct session *s, uint32_t n_bytes)
+{
+    return header_bytes(s) + n_bytes <= SESSION_DATAGRAM_MAX;
+}
+
 /* ---- One datagram ---- */
 
 static struct frame frame_of(const struct session *s, uint64_t now_ns)

@@ -13,6 +13,7 @@
 #define SESSION_ACK_DELAY_NS (5 * SESSION_MS)  /* the longest that an acknowledgement waits */
 #define SESSION_DELAY_MAX_US UINT64_C(9999999) /* what is longer is told as this */
 #define SESSION_N_PONGS      4u
+#define SESSION_ASKS_MAX     4u /* times that anything of the path is asked for */
 #define SESSION_REASON_BYTES (FRAME_REASON_MAX + 32u)
 
 /* What the peer is owed: an acknowledgement. */
@@ -29,14 +30,16 @@ struct session_loss {
     uint64_t smoothed_ns; /* 0: no sample yet */
     uint64_t variation_ns;
     uint64_t latest_ns;
-    uint64_t number;     /* the highest of ours that is known to have come, */
-    uint64_t sent_ns;    /* and when it was sent */
-    uint64_t reorder_ns; /* how much later than others a datagram may come without being lost */
-    uint64_t lost_ns;    /* when the oldest in flight will count as lost; SESSION_NEVER */
-    uint64_t asked_ns;   /* when something that wants an answer was sent last */
-    uint32_t n_timeouts; /* in a row */
-    uint32_t n_probes;   /* to be sent whatever the window and the pace */
-    bool is_probe_bare;  /* nothing to send again: an empty segment asks for an answer */
+    uint64_t number;        /* the highest of ours that is known to have come, */
+    uint64_t sent_ns;       /* and when it was sent */
+    uint64_t reorder_ns;    /* how much later than others a datagram may come without being lost */
+    uint64_t lost_ns;       /* when the oldest in flight will count as lost; SESSION_NEVER */
+    uint64_t asked_ns;      /* when something that wants an answer was sent last */
+    uint64_t paused_number; /* up to this one they were sent before a pause, which times cannot tell
+                               from the path */
+    uint32_t n_timeouts;    /* in a row */
+    uint32_t n_probes;      /* to be sent whatever the window and the pace */
+    bool is_probe_bare;     /* nothing to send again: an empty segment asks for an answer */
 };
 
 /* An address that is to be proven, or a datagram size (session_path.c). */
@@ -144,6 +147,8 @@ void session_path_fall_back(struct session *s, uint64_t now_ns);
 
 /* The bytes of a segment that a datagram of the size in use has room for. */
 uint32_t session_body_bytes(const struct session *s);
+/* Can a segment of n bytes be sent in any datagram? */
+bool session_fits(const struct session *s, uint32_t n_bytes);
 /* When what is held back by the pace alone may go. */
 uint64_t session_send_deadline(const struct session *s);
 

@@ -18,6 +18,8 @@
 
 #include <stdbool.h>
 
+struct archive;
+
 #define STREAM_UNKNOWN UINT64_MAX
 #define STREAM_IN_TOLD 16u /* arrivals out of order that each report tells first */
 #define STREAM_IN_RANGE \
@@ -42,6 +44,8 @@ struct stream_in {
 
 void stream_in_init(struct stream_in *in, uint64_t max_bytes);
 void stream_in_deinit(struct stream_in *in);
+/* To bytes and back (archive.h); loading: into a zeroed one, to be deinitialised in any case. */
+void stream_in_archive(struct archive *a, struct stream_in *in);
 
 enum stream_in_outcome {
     STREAM_IN_NEXT,      /* new, and no gap before or behind it */

@@ -17,6 +17,8 @@
 
 #include <stdbool.h>
 
+struct archive;
+
 #define SEGMENT_NONE UINT64_MAX
 
 enum segment_state {
@@ -62,6 +64,8 @@ struct stream_out {
 
 void stream_out_init(struct stream_out *out, uint64_t max_bytes);
 void stream_out_deinit(struct stream_out *out);
+/* As stream_in_archive. last_number: the highest that a datagram had. */
+void stream_out_archive(struct archive *a, struct stream_out *out, uint64_t last_number);
 
 size_t stream_out_writable(const struct stream_out *out);
 /* Takes as many as there is room and memory for. */

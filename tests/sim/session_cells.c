@@ -6,6 +6,8 @@
 
 #define QUICK_MESSAGES 4000u
 #define ALL_MESSAGES   100000u
+#define RESTARTS       0.01 /* in each turn, in cells with restarts */
+#define RESTART_NS     (300 * SIM_MS)
 
 struct trouble {
     const char *name;
@@ -30,7 +32,8 @@ static const struct trouble TROUBLES[] = {
 
 static bool is_over(const struct side *s)
 {
-    return session_state(s->session) == SESSION_DONE || session_state(s->session) == SESSION_OVER;
+    return s->saved == NULL &&
+           (session_state(s->session) == SESSION_DONE || session_state(s->session) == SESSION_OVER);
 }
 
 static void show(const char *name, const struct sim_network *net, const struct sides *all,
@@ -40,7 +43,7 @@ static void show(const char *name, const struct sim_network *net, const struct s
     double seconds = (double)(net->now_ns - begin_ns) / 1e9;
 
     session_figures(all->side[0].session, &f);
-    printf("cell %-16s %7llu messages each way in %8.2f s (%9.0f B/s)  %7llu sent, %5.1f %% again, "
+    printf("cell %-22s %7llu messages each way in %8.2f s (%9.0f B/s)  %7llu sent, %5.1f %% again, "
            "datagram %u\n",
            name, (unsigned long long)all->side[1].read.number, seconds,
            (double)all->side[1].n_bytes_read / seconds, (unsigned long long)f.sent,
@@ -48,21 +51,31 @@ static void show(const char *name, const struct sim_network *net, const struct s
     fflush(stdout);
 }
 
-static void run_cell(const char *name, const struct sim_link *like, uint64_t n_messages,
-                     uint64_t seed)
+struct cell {
+    const char *name;
+    const struct sim_link *like;
+    uint64_t n_messages;
+    uint64_t seed;
+    double restarts;
+};
+
+static void run_cell(const struct cell *c)
 {
     struct sim_network net;
-    struct sim_link there = *like, back = *like;
-    struct sides all = {.net = &net};
+    struct sim_link there = *c->like, back = *c->like;
+    struct sides all = {.net = &net,
+                        .restarts = c->restarts,
+                        .restart_ns = RESTART_NS,
+                        .restart_random = {.state = c->seed}};
     struct sim_event event;
     uint64_t begin_ns;
 
-    sim_begin(name, seed);
-    sim_network_init(&net, seed);
+    sim_begin(c->name, c->seed);
+    sim_network_init(&net, c->seed);
     begin_ns = net.now_ns;
     sides_open(&all, &(struct session_options){.max_datagram = 1452}, &there, &back);
     for (int i = 0; i < 2; i++) {
-        all.side[i].n_to_write = n_messages;
+        all.side[i].n_to_write = c->n_messages;
         side_turn(&all, &all.side[i]);
     }
     while (!(is_over(&all.side[0]) && is_over(&all.side[1]))) {
@@ -72,14 +85,35 @@ static void run_cell(const char *name, const struct sim_link *like, uint64_t n_m
             SIM_HOLDS(session_state(all.side[i].session) != SESSION_FAILED, "side %d failed: %s", i,
                       session_reason(all.side[i].session));
     }
+    all.restarts = 0;
     for (int i = 0; i < 2; i++) {
         side_turn(&all, &all.side[i]);
-        SIM_HOLDS(all.side[i].read.number == n_messages, "side %d has read %llu", i,
+        SIM_HOLDS(all.side[i].read.number == c->n_messages, "side %d has read %llu", i,
                   (unsigned long long)all.side[i].read.number);
     }
-    show(name, &net, &all, begin_ns);
+    SIM_HOLDS(c->restarts == 0 || all.side[0].n_restarts + all.side[1].n_restarts > 0,
+              "nobody has restarted");
+    show(c->name, &net, &all, begin_ns);
     sides_close(&all);
     sim_network_deinit(&net);
+}
+
+static void run_link(const struct sim_options *o, const char *name, const struct sim_link *link,
+                     uint64_t seed)
+{
+    struct cell cell = {.name = name,
+                        .like = link,
+                        .n_messages = o->is_long ? ALL_MESSAGES : QUICK_MESSAGES,
+                        .seed = o->has_seed ? o->seed : seed};
+    char restarting[48];
+
+    if (sim_is_wanted(o, name))
+        run_cell(&cell);
+    snprintf(restarting, sizeof restarting, "%s restarts", name);
+    cell.name = restarting;
+    cell.restarts = RESTARTS;
+    if (sim_is_wanted(o, restarting))
+        run_cell(&cell);
 }
 
 void run_cells(const struct sim_options *o)
@@ -91,8 +125,6 @@ void run_cells(const struct sim_options *o)
 
             link.loss = LOSSES[l];
             snprintf(name, sizeof name, "%s/%.0f", TROUBLES[t].name, 100 * LOSSES[l]);
-            if (sim_is_wanted(o, name))
-                run_cell(name, &link, o->is_long ? ALL_MESSAGES : QUICK_MESSAGES,
-                         o->has_seed ? o->seed : 1 + t * 16 + l);
+            run_link(o, name, &link, 1 + t * 16 + l);
         }
 }

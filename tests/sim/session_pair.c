@@ -3,6 +3,7 @@
 #include "tests/sim/session_pair.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- Texts ---- */
@@ -91,14 +92,82 @@ void sides_open(struct sides *all, const struct session_options *like, struct si
 
 void sides_close(struct sides *all)
 {
-    for (uint32_t i = 0; i < all->n_sides; i++)
-        all->side[i].session = session_free(all->side[i].session);
+    for (uint32_t i = 0; i < all->n_sides; i++) {
+        struct side *s = &all->side[i];
+
+        s->session = session_free(s->session);
+        free(s->saved);
+        while (s->n_waiting > 0)
+            free(s->waiting[--s->n_waiting].bytes);
+    }
     all->n_sides = 0;
 }
 
 void side_move(struct side *s)
 {
     s->place += SIDES_MAX;
+}
+
+/* ---- Restarts ---- */
+
+#define WAKE_TAG (UINT64_MAX - 1) /* of the timer that ends one */
+
+void side_restart(struct sides *all, struct side *s)
+{
+    uint64_t now_ns = all->net->now_ns;
+
+    if (s->is_gone || s->saved != NULL)
+        return;
+    s->n_saved = session_save(s->session, now_ns, NULL, 0);
+    SIM_HOLDS(s->n_saved > 0, "side %u cannot be saved", s->index);
+    s->saved = malloc(s->n_saved);
+    SIM_HOLDS(s->saved != NULL, "no memory");
+    SIM_HOLDS(session_save(s->session, now_ns, s->saved, s->n_saved) == s->n_saved,
+              "side %u is saved in another length", s->index);
+    sim_timer(all->net, now_ns + sim_below(&all->restart_random, all->restart_ns + 1), s->index,
+              WAKE_TAG);
+}
+
+/* What waited is read before anything is sent. */
+static void read_waiting(struct sides *all, struct side *s)
+{
+    for (uint32_t i = 0; i < s->n_waiting; i++) {
+        struct waiting *w = &s->waiting[i];
+        struct address from = address_at(w->from);
+        struct frame f;
+
+        SIM_HOLDS(frame_parse(w->bytes, w->n, &f) == 0, "it was a frame when it came");
+        session_receive(s->session, all->net->now_ns, &from, &f, w->n);
+        free(w->bytes);
+    }
+    s->n_waiting = 0;
+}
+
+static void wake(struct sides *all, struct side *s)
+{
+    int r;
+
+    session_free(s->session);
+    r = session_load(&s->session, all->net->now_ns, s->saved, s->n_saved);
+    SIM_HOLDS(r == 0, "side %u is refused: %d", s->index, r);
+    free(s->saved);
+    s->saved = NULL;
+    s->timer_ns = SESSION_NEVER;
+    s->n_restarts++;
+    read_waiting(all, s);
+    side_turn(all, s);
+}
+
+static void wait_for_wake(struct side *s, const struct sim_event *event)
+{
+    struct waiting *w = &s->waiting[s->n_waiting];
+
+    if (s->n_waiting == SIDE_WAITING)
+        return;
+    *w = (struct waiting){.bytes = malloc(event->n), .n = event->n, .from = event->from};
+    SIM_HOLDS(w->bytes != NULL, "no memory");
+    memcpy(w->bytes, event->bytes, event->n);
+    s->n_waiting++;
 }
 
 /* ---- Turns ---- */
@@ -170,7 +239,7 @@ void side_turn(struct sides *all, struct side *s)
 {
     uint64_t now_ns = all->net->now_ns, at_ns;
 
-    if (s->is_gone)
+    if (s->is_gone || s->saved != NULL)
         return;
     read_some(s);
     write_some(s);
@@ -183,6 +252,8 @@ void side_turn(struct sides *all, struct side *s)
         s->timer_ns = at_ns;
         sim_timer(all->net, at_ns, s->index, at_ns);
     }
+    if (all->restarts > 0 && sim_chance(&all->restart_random, all->restarts))
+        side_restart(all, s);
 }
 
 void sides_event(struct sides *all, const struct sim_event *event)
@@ -193,7 +264,9 @@ void sides_event(struct sides *all, const struct sim_event *event)
     if (event->to % SIDES_MAX >= all->n_sides)
         return;
     if (event->kind == SIM_TIMER) {
-        if (event->tag != s->timer_ns)
+        if (event->tag == WAKE_TAG && s->saved != NULL)
+            wake(all, s);
+        if (event->tag != s->timer_ns || s->saved != NULL)
             return; /* an earlier one was set since */
         s->timer_ns = SESSION_NEVER;
         side_turn(all, s);
@@ -206,6 +279,10 @@ void sides_event(struct sides *all, const struct sim_event *event)
     struct address from = address_at(event->from);
 
     s->n_unproven[event->from / SIDES_MAX % 64] += event->n;
+    if (s->saved != NULL) {
+        wait_for_wake(s, event);
+        return;
+    }
     session_receive(s->session, event->now_ns, &from, &f, event->n);
     side_turn(all, s);
 }

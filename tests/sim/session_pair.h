@@ -21,6 +21,15 @@ struct texts {
     char text[TEXT_MAX];
 };
 
+#define SIDE_WAITING 32u
+
+/* A datagram that waits in the socket of one who is away. */
+struct waiting {
+    uint8_t *bytes;
+    size_t n;
+    uint32_t from;
+};
+
 struct side {
     struct session *session;
     struct sim_link *out; /* what it sends takes this way */
@@ -36,6 +45,11 @@ struct side {
     bool is_bulk;            /* writes as fast as it can for ever */
     bool is_stalled;         /* does not read */
     bool is_gone;            /* crashed: says nothing, hears nothing */
+    void *saved;             /* its session, while it restarts; session is how it was then */
+    size_t n_saved;
+    struct waiting waiting[SIDE_WAITING]; /* what came meanwhile; the rest is lost */
+    uint32_t n_waiting;
+    uint64_t n_restarts;
     uint64_t n_bytes_read;
 };
 
@@ -46,6 +60,9 @@ struct sides {
     struct side side[SIDES_MAX];
     uint32_t n_sides;
     void (*check)(const struct session *s, uint64_t now_ns); /* after each step; NULL: none */
+    double restarts;                                         /* chance in each turn, */
+    uint64_t restart_ns;                                     /* and how long one takes at most */
+    struct sim_random restart_random;
 };
 
 /* A pair more: sides n_sides (client) and n_sides + 1. Links: from the client, to the client. */
@@ -57,6 +74,8 @@ void sides_close(struct sides *all);
 void side_turn(struct sides *all, struct side *s);
 /* Gives the event to whom it belongs. */
 void sides_event(struct sides *all, const struct sim_event *event);
+/* It restarts: is saved, says nothing for up to restart_ns, and goes on. */
+void side_restart(struct sides *all, struct side *s);
 /* The client has another address; what goes to the old one is lost. */
 void side_move(struct side *s);
 

@@ -143,6 +143,8 @@ static void happen(struct life *l, const struct sim_event *event)
 
 static bool is_at_end(const struct side *s)
 {
+    if (s->saved != NULL)
+        return false;
     return s->is_gone || session_state(s->session) == SESSION_OVER ||
            session_state(s->session) == SESSION_FAILED;
 }
@@ -181,6 +183,11 @@ static void run_life(uint64_t seed)
     l.there = some_link(&l.random);
     l.back = some_link(&l.random);
     l.all = (struct sides){.net = &l.net, .check = check};
+    if (seed % 3 == 0) { /* one side or the other restarts again and again */
+        l.all.restarts = 0.03;
+        l.all.restart_ns = 2 * SIM_S;
+        l.all.restart_random.state = seed;
+    }
     options = some_options(&l.random);
     sides_open(&l.all, &options, &l.there, &l.back);
     for (int i = 0; i < 2; i++) {

@@ -3,6 +3,7 @@
 #include "proto/session.h"
 
 #include <criterion/criterion.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -113,5 +114,38 @@ Test(session, goes_on_when_memory_is_short)
     cr_assert_arr_eq(got, bytes, N_BYTES);
     cr_assert_gt(n_refused, 10);
     session_free(a);
+    session_free(b);
+}
+
+Test(session, is_loaded_whole_or_not_at_all_when_memory_is_short)
+{
+    static uint8_t bytes[50000], saved[200000];
+    struct session_options o = {.now_ns = 1000 * MS, .peer_window = 100000};
+    struct session *a, *b;
+    unsigned count = 0, n_failed = 0;
+    size_t n;
+    int r;
+
+    cr_assert_eq(address_parse("192.0.2.1:1", &o.peer), 0);
+    cr_assert_eq(session_new(&a, &o), 0);
+    o.is_server = true;
+    cr_assert_eq(session_new(&b, &o), 0);
+    cr_assert_eq(session_write(a, bytes, sizeof bytes), sizeof bytes);
+    cr_assert_eq(session_write(b, bytes, sizeof bytes), sizeof bytes);
+    carry(a, b, &o.peer, o.now_ns, &count);
+    count = 8; /* its first one is lost: there is a gap */
+    carry(b, a, &o.peer, o.now_ns, &count);
+    a = session_free(a);
+    n = session_save(b, o.now_ns, saved, sizeof saved);
+    cr_assert(n > sizeof bytes && n < sizeof saved);
+    b = session_free(b);
+    is_scarce = true;
+    while ((r = session_load(&b, o.now_ns, saved, n)) != 0) {
+        cr_assert_eq(r, -ENOMEM);
+        cr_assert_null(b);
+        n_failed++;
+    }
+    is_scarce = false;
+    cr_assert_gt(n_failed, 0);
     session_free(b);
 }
