@@ -145,6 +145,7 @@ static void fill(const struct record *r, const struct registration *of, struct m
     if (r->scope != 0)
         fill_scopes(r, out);
     out->is_redelivered = record_kind_of(word) == RECORD_REDELIVERED;
+    out->deliveries = record_returns_of(word) + 1;
     out->generation = of->generation;
     out->type = MSGD_PLAIN;
     out->id = "";

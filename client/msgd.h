@@ -170,6 +170,7 @@ struct msgd_message {
     struct msgd_address from;
     struct msgd_address to; /* the address that the sender used */
     int is_redelivered;     /* a consumer was given it before and did not release it */
+    unsigned deliveries;    /* how often it was given to one, this time included; at most 32 */
     uint64_t generation;
     enum msgd_type type;
     const char *id;       /* id_length bytes, not ended by NUL; of a reply, that of the request */

@@ -79,6 +79,7 @@ void envelope_write(struct json_writer *w, const struct envelope *e, const char 
     write_address(w, "from", &from);
     write_address(w, "to", &to);
     json_put_bool(w, "redelivered", record_kind_of(word) == RECORD_REDELIVERED);
+    json_put_uint(w, "deliveries", record_returns_of(word) + 1);
     if (strcmp(payload_key, "message") == 0)
         write_message(w, payload, record_length_of(word));
     else

@@ -17,7 +17,7 @@ struct envelope {
 
 /*
  * Writes the members of an envelope, without braces: name, generation, seq, type, id (null where it
- * has none), time, from, to, redelivered, and the text under payload_key:
+ * has none), time, from, to, redelivered, deliveries, and the text under payload_key:
  *
  * "payload": a JSON string that holds the text byte for byte; payload_base64 if it is not UTF-8.
  * "message": the text itself, if it is JSON, on one line: CR and LF, which can only be white space

@@ -31,15 +31,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define RING_MAGIC          0x6d736764u /* "msgd" */
-#define RING_VERSION        2u
-#define RING_CHUNK_BYTES    (256u * 1024u)
-#define RING_TABLE_ENTRIES  16384u /* chunks between released and head: 4 GiB */
-#define RING_HOLE           UINT32_MAX
-#define RING_RECORD_ALIGN   64u
-#define RING_MAX_PAYLOAD    65535u
-#define RING_LOCK           UINT64_C(1)
-#define RING_OUTGOING_BYTES (1024u * 1024u) /* a power of two */
+#define RING_MAGIC           0x6d736764u /* "msgd" */
+#define RING_VERSION         3u
+#define RING_CHUNK_BYTES     (256u * 1024u)
+#define RING_TABLE_ENTRIES   16384u /* chunks between released and head: 4 GiB */
+#define RING_HOLE            UINT32_MAX
+#define RING_RECORD_ALIGN    64u
+#define RING_MAX_PAYLOAD     65535u
+#define RING_LOCK            UINT64_C(1)
+#define RING_OUTGOING_BYTES  (1024u * 1024u) /* a power of two */
+#define RECORD_RETURNS_SHIFT 27
+#define RECORD_MAX_RETURNS   31u /* more often is not counted */
 
 enum ring_state {
     RING_OPEN = 1,
@@ -88,10 +90,11 @@ enum record_kind {
  * to RING_RECORD_ALIGN. Integers in the machine's own order. Addresses as in struct address.
  */
 struct record {
-    _Atomic uint32_t word; /* kind << 24 | length of the trailer << 17 | length of the payload */
-    uint32_t slot;         /* the endpoint, as Attach numbered it */
-    uint64_t seq;          /* counts the endpoint's messages from 1 */
-    int64_t time_ns;       /* kernel receive time, CLOCK_REALTIME */
+    /* returns << 27 | kind << 24 | length of the trailer << 17 | length of the payload */
+    _Atomic uint32_t word;
+    uint32_t slot;   /* the endpoint, as Attach numbered it */
+    uint64_t seq;    /* counts the endpoint's messages from 1 */
+    int64_t time_ns; /* kernel receive time, CLOCK_REALTIME */
     uint16_t from_port;
     uint16_t to_port;
     uint32_t scope; /* interface the datagram came in by where `from` is link-local or `to`
@@ -104,7 +107,13 @@ _Static_assert(sizeof(struct record) == RING_RECORD_ALIGN, "a record header is o
 
 static inline enum record_kind record_kind_of(uint32_t word)
 {
-    return (enum record_kind)(word >> 24);
+    return (enum record_kind)(word >> 24 & 7u);
+}
+
+/* How often a consumer was given it and did not release it, at most RECORD_MAX_RETURNS. */
+static inline uint32_t record_returns_of(uint32_t word)
+{
+    return word >> RECORD_RETURNS_SHIFT;
 }
 
 static inline uint32_t record_length_of(uint32_t word)
@@ -132,7 +141,17 @@ static inline uint32_t record_word(enum record_kind kind, uint32_t length, uint3
 /* The word of a record that has become another kind. */
 static inline uint32_t record_word_as(enum record_kind kind, uint32_t word)
 {
-    return (uint32_t)kind << 24 | (word & 0xffffffu);
+    return (uint32_t)kind << 24 | (word & ~(UINT32_C(7) << 24));
+}
+
+/* The word of a message that a consumer was given and has not released. */
+static inline uint32_t record_word_returned(uint32_t word)
+{
+    uint32_t returns = record_returns_of(word);
+
+    returns += returns < RECORD_MAX_RETURNS;
+    return record_word_as(RECORD_REDELIVERED,
+                          returns << RECORD_RETURNS_SHIFT | (word & 0x7ffffffu));
 }
 
 /* Bytes that a record of `content` bytes (payload and trailer) takes in the log. */

@@ -63,6 +63,7 @@ void message_write_envelope(struct json_writer *w, const struct message *m)
     json_put_string(w, "from", m->from);
     json_put_string(w, "to", m->to);
     json_put_bool(w, "redelivered", m->is_redelivered);
+    json_put_uint(w, "deliveries", m->deliveries);
     message_put(w, m->data, m->length);
     if (m->missed != NULL)
         json_put_uint(w, "missed", *m->missed);

@@ -20,6 +20,7 @@ struct message {
     const char *from; /* "ip:port" */
     const char *to;
     bool is_redelivered;
+    uint64_t deliveries;    /* this time included */
     const uint64_t *missed; /* of a tap, else NULL */
     const void *data;       /* length bytes */
     size_t length;
@@ -34,8 +35,8 @@ void message_write_line(struct json_writer *w, const void *data, size_t length, 
 
 /*
  * Appends the envelope as one line of JSON: name, generation, seq, type, id, time, from, to,
- * redelivered, message (the text itself) or message_base64 (what is not JSON), and missed for a
- * tap.
+ * redelivered, deliveries, message (the text itself) or message_base64 (what is not JSON), and
+ * missed for a tap.
  */
 void message_write_envelope(struct json_writer *w, const struct message *m);
 

@@ -71,6 +71,7 @@ static void write_envelope(struct json_writer *w, const struct msgd_message *m)
         .from = msgd_address_print(&m->from, from),
         .to = msgd_address_print(&m->to, to),
         .is_redelivered = m->is_redelivered != 0,
+        .deliveries = m->deliveries,
         .data = m->data,
         .length = m->length,
     };

@@ -85,6 +85,7 @@ static int write_message(struct tap *t, const json_t *json, const void *data, si
             .from = text_at(json, "from"),
             .to = text_at(json, "to"),
             .is_redelivered = json_is_true(json_object_get(json, "redelivered")),
+            .deliveries = number_at(json, "deliveries"),
             .missed = &t->missed,
             .data = data,
             .length = length,

@@ -20,13 +20,16 @@ struct content {
 struct filing {
     const struct record *meta;
     enum record_kind kind;
+    uint32_t returns; /* how often a consumer had it and did not release it */
     struct content content;
 };
 
 /* Adds it to a log. NULL: no memory for it. */
 const struct record *filing_put(struct chunk_log *log, uint32_t slot, const struct filing *f);
-/* The same record once more, as another kind. Points into r. */
-struct filing filing_of(const struct record *r, enum record_kind kind);
+/* The same record once more. Points into r. */
+struct filing filing_of(const struct record *r);
+/* The same of one that a consumer was given and has not released. */
+struct filing filing_of_returned(const struct record *r);
 
 static inline uint32_t filing_bytes(const struct filing *f)
 {

@@ -356,10 +356,10 @@ void consumer_released(struct consumer *c, const struct record *r, int outcome)
 /* ---- Taking back ---- */
 
 /* Back on the shelf, charged again. */
-static void reshelve(struct mailbox *mb, const struct record *r, enum record_kind kind)
+static void reshelve(struct mailbox *mb, const struct record *r, bool was_taken)
 {
     uint32_t bytes = record_bytes_of(r);
-    struct filing filing = filing_of(r, kind);
+    struct filing filing = was_taken ? filing_of_returned(r) : filing_of(r);
     struct consumer *other = mb->mode == MODE_SHARE ? least_laden(mb) : NULL;
 
     bool is_filed = (other != NULL && file_for(other, &filing)) ||
@@ -375,7 +375,6 @@ static void reshelve(struct mailbox *mb, const struct record *r, enum record_kin
 void mailbox_take_back(struct mailbox *mb, struct consumer *from, const struct record *r,
                        bool was_taken, int drop)
 {
-    bool was_seen = was_taken || record_kind_of(record_word_of(r)) == RECORD_REDELIVERED;
     enum copy_outcome outcome = COPY_MISSED;
 
     consumer_forget(from, r);
@@ -384,7 +383,7 @@ void mailbox_take_back(struct mailbox *mb, struct consumer *from, const struct r
     if (outcome == COPY_MISSED && drop != MESSAGE_KEPT) {
         count_end(mb, r, drop);
     } else if (outcome == COPY_MISSED && (mb->mode != MODE_COPY || mb->n_active == 0)) {
-        reshelve(mb, r, was_seen ? RECORD_REDELIVERED : RECORD_MESSAGE);
+        reshelve(mb, r, was_taken);
     } else {
         count_copy(mb, r, outcome);
     }
@@ -402,7 +401,7 @@ bool mailbox_can_move(const struct mailbox *mb)
 static bool move_front(struct mailbox *mb, struct shelf *s, uint64_t position, struct record *r)
 {
     uint32_t bytes = record_bytes_of(r);
-    struct filing filing = filing_of(r, record_kind_of(record_word_of(r)));
+    struct filing filing = filing_of(r);
 
     if (mb->mode == MODE_COPY) {
         /* Each copy is charged by itself; the shelf's own charge ends here. */

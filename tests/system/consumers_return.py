@@ -63,6 +63,7 @@ class ConsumersReturn(Story):
         marked = [m["redelivered"] for m in again]
         self.assertEqual(marked[:3], [True] * 3)
         self.assertEqual(marked[-10:], [False] * 10)
+        self.assertEqual([m["deliveries"] for m in again], [2 if seen else 1 for seen in marked])
 
     def test_a_killed_consumer_is_redelivered_to_many_times_over(self):
         """The same message survives any number of consumers that die on it."""
@@ -76,7 +77,10 @@ class ConsumersReturn(Story):
             consumer = self.drain(msgd, "thermo", "--hold")
         consumer.kill()
         msgd.wait_for_state("thermo", "away")
-        self.assertEqual(len(msgd.receive("thermo").take(3)), 3)
+        again = msgd.receive("thermo").take(3)
+        self.assertEqual([m["redelivered"] for m in again], [True] * 3)
+        # A consumer that was killed before it had taken anything is none.
+        self.assertTrue(all(1 < m["deliveries"] <= 7 for m in again), again)
 
     def test_consumers_killed_at_random_lose_nothing_and_release_in_order(self):
         """A minute in the long form. The log of each consumer is written before it releases."""

@@ -259,7 +259,7 @@ Test(client_inbox, fills_in_everything_that_the_record_says)
     r->from_ip[0] = 0xfe;
     r->from_ip[1] = 0x80;
     r->scope = 9;
-    atomic_store(&r->word, record_word(RECORD_REDELIVERED, 5, 0));
+    atomic_store(&r->word, record_word_returned(record_word(RECORD_MESSAGE, 5, 0)));
     cr_assert_eq(inbox_take(&l.inbox, &m, 1), 1);
     cr_expect_str_eq(m.name, "a");
     cr_expect_eq(m.length, 5);
@@ -271,6 +271,7 @@ Test(client_inbox, fills_in_everything_that_the_record_says)
     cr_expect_eq(m.to.port, 65535);
     cr_expect_eq(m.to.scope, 0);
     cr_expect_eq(m.is_redelivered, 1);
+    cr_expect_eq(m.deliveries, 2);
     cr_expect_eq(m.generation, 12);
     lanes_deinit(&l);
 }

@@ -10,12 +10,13 @@
 
 #define PLAIN "\"type\":\"plain\",\"id\":null"
 
-#define HEAD(redelivered) HEAD_OF(PLAIN, redelivered)
+#define HEAD(redelivered, deliveries) HEAD_OF(PLAIN, redelivered, deliveries)
 
-#define HEAD_OF(TAG, redelivered)                                              \
+#define HEAD_OF(TAG, redelivered, deliveries)                                  \
     "\"name\":\"alarms\",\"generation\":3,\"seq\":17," TAG ","                 \
     "\"time\":\"2026-11-23T07:04:07.123456789Z\",\"from\":\"192.0.2.7:4711\"," \
-    "\"to\":\"[2001:db8::1]:65535\",\"redelivered\":" redelivered ","
+    "\"to\":\"[2001:db8::1]:65535\",\"redelivered\":" redelivered ","          \
+    "\"deliveries\":" deliveries ","
 
 static struct record *record_of(const void *payload, size_t n, enum record_kind kind)
 {
@@ -67,7 +68,7 @@ Test(envelope, holds_the_payload_byte_for_byte_as_a_string)
         struct record *r = record_of(cases[i].payload, cases[i].n, RECORD_MESSAGE);
         char wanted[512];
 
-        snprintf(wanted, sizeof wanted, "%s%s", HEAD("false"), cases[i].written);
+        snprintf(wanted, sizeof wanted, "%s%s", HEAD("false", "1"), cases[i].written);
         expect_envelope(r, "payload", wanted);
         free(r);
     }
@@ -91,10 +92,12 @@ Test(envelope, holds_the_message_itself_on_one_line)
     };
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct record *r = record_of(cases[i].payload, cases[i].n, RECORD_REDELIVERED);
+        struct record *r = record_of(cases[i].payload, cases[i].n, RECORD_MESSAGE);
         char wanted[512];
 
-        snprintf(wanted, sizeof wanted, "%s%s", HEAD("true"), cases[i].written);
+        r->word = record_word_returned(record_word_returned(r->word));
+
+        snprintf(wanted, sizeof wanted, "%s%s", HEAD("true", "3"), cases[i].written);
         expect_envelope(r, "message", wanted);
         free(r);
     }
@@ -120,7 +123,8 @@ Test(envelope, says_what_kind_of_message_it_is_and_its_id)
         struct record *r = record_of(content, (size_t)n, RECORD_MESSAGE);
 
         r->word = record_word(RECORD_MESSAGE, 3, (uint32_t)n - 3);
-        snprintf(wanted, sizeof wanted, HEAD_OF("%s", "false") "\"payload\":\"[1]\"", cases[i].tag);
+        snprintf(wanted, sizeof wanted, HEAD_OF("%s", "false", "1") "\"payload\":\"[1]\"",
+                 cases[i].tag);
         expect_envelope(r, "payload", wanted);
         free(r);
     }
@@ -134,7 +138,7 @@ Test(envelope, takes_the_largest_payload)
     memset(payload, '1', sizeof payload);
 
     struct record *r = record_of(payload, sizeof payload, RECORD_MESSAGE);
-    int n = snprintf(wanted, sizeof wanted, "%s\"message\":", HEAD("false"));
+    int n = snprintf(wanted, sizeof wanted, "%s\"message\":", HEAD("false", "1"));
 
     memset(wanted + n, '1', sizeof payload);
     expect_envelope(r, "message", wanted);

@@ -182,9 +182,11 @@ Test(lane, marks_what_the_consumer_had_taken_as_redelivered)
             continue;
         if (record_kind_of(r->word) == RECORD_REDELIVERED) {
             cr_assert_eq(r->seq, 2);
+            cr_assert_eq(record_returns_of(r->word), 1);
             n_redelivered++;
         } else {
             cr_assert_eq(r->seq, 3);
+            cr_assert_eq(record_returns_of(r->word), 0);
             n_fresh++;
         }
     }

@@ -190,3 +190,18 @@ Test(ring, either_delivers_or_drops_each_message_when_the_newest_goes)
 {
     race(WHEN_FULL_DROP_NEW);
 }
+
+Test(ring, counts_how_often_a_message_came_back_and_no_further_than_it_can)
+{
+    uint32_t word = record_word(RECORD_MESSAGE, 65535, 66);
+
+    for (uint32_t i = 0; i < 40; i++) {
+        cr_expect_eq(record_returns_of(word), i < 31 ? i : 31);
+        cr_expect_eq(record_kind_of(word), i == 0 ? RECORD_MESSAGE : RECORD_REDELIVERED);
+        cr_expect_eq(record_length_of(word), 65535);
+        cr_expect_eq(record_trailer_length_of(word), 66);
+        word = record_word_returned(word);
+    }
+    cr_expect_eq(record_returns_of(record_word_as(RECORD_DEAD, word)), 31);
+    cr_expect_eq(record_kind_of(record_word_as(RECORD_DEAD, word)), RECORD_DEAD);
+}

@@ -66,6 +66,7 @@ Test(tools_show, puts_the_text_itself_into_the_envelope)
                         .time = "T",
                         .from = "[::1]:5",
                         .to = "[::1]:7000",
+                        .deliveries = 1,
                         .data = "\n1e999 ",
                         .length = 7};
     struct json_writer w;
@@ -74,7 +75,7 @@ Test(tools_show, puts_the_text_itself_into_the_envelope)
     expect_bytes(&w, "{\"name\":\"thermo\",\"generation\":2,\"seq\":7,\"type\":\"plain\","
                      "\"id\":null,\"time\":\"T\","
                      "\"from\":\"[::1]:5\",\"to\":\"[::1]:7000\",\"redelivered\":false,"
-                     "\"message\":1e999}\n");
+                     "\"deliveries\":1,\"message\":1e999}\n");
     json_writer_reset(&w);
     m.data = "\0\xff";
     m.length = 2;
