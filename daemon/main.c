@@ -106,7 +106,7 @@ static int exit_code(int result)
         return EX_OSERR;
     if (result == SERVER_BAD_CONFIGURATION)
         return EX_CONFIG;
-    return result == SERVER_IS_RUNNING ? EX_UNAVAILABLE : EX_OK;
+    return result == 0 ? EX_OK : EX_UNAVAILABLE;
 }
 
 int main(int argc, char **argv)

@@ -7,6 +7,7 @@
 #include "daemon/control/control_socket.h"
 #include "daemon/data/watch_table.h"
 #include "daemon/host.h"
+#include "daemon/kept.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -17,6 +18,7 @@
 #include <string.h>
 #include <systemd/sd-daemon.h>
 #include <time.h>
+#include <unistd.h>
 #include <uv.h>
 
 /* Blocks from this size up go back to the system when they are freed. */
@@ -30,6 +32,7 @@ struct server {
     uv_signal_t signals[N_SIGNALS];
     uv_timer_t watchdog;
     bool has_handles;
+    struct kept kept;
     struct control_socket socket;
     struct control *control;
     bool is_stopping;
@@ -209,7 +212,7 @@ static int open_handles(struct server *server)
 
 static int open_socket(struct server *server, struct config *config, bool is_private)
 {
-    int r = control_socket_inherit(&server->socket, &config->socket_path);
+    int r = control_socket_inherit(&server->socket, &server->kept.inherited, &config->socket_path);
 
     if (r != 0)
         return r < 0 ? r : 0;
@@ -231,17 +234,30 @@ static int open_loop(struct server *server, int max_descriptor)
     return 0;
 }
 
+/* A database that is busy, or a version that is not known, does not change within milliseconds:
+ * whoever starts msgd again at once is held back. */
+static int refuse_kept(int r)
+{
+    if (r <= 0)
+        return r;
+    sleep(1);
+    return r == KEPT_IS_BUSY ? SERVER_IS_RUNNING : SERVER_IS_TOO_OLD;
+}
+
 static int open_control(struct server *server, struct config *config, int max_descriptor)
 {
     struct control_options options = {.loop = &server->loop,
                                       .listener = server->socket.fd,
+                                      .stash = server->kept.stash,
                                       .max_descriptor = max_descriptor,
                                       .config = config,
                                       .load = load_again};
-    int r;
+    int r = refuse_kept(kept_open_store(&server->kept, config));
 
+    options.store = server->kept.store;
     options.context = (void *)(uintptr_t)server->options;
-    r = open_handles(server);
+    if (r == 0)
+        r = open_handles(server);
     if (r == 0)
         return control_open(&server->control, &options);
     close(server->socket.fd);
@@ -277,6 +293,17 @@ static int run_with_loop(struct server *server, struct config *config, bool is_p
     return r;
 }
 
+static int run_with_kept(struct server *server, struct config *config, bool is_private,
+                         int max_descriptor)
+{
+    int r = refuse_kept(kept_open(&server->kept));
+
+    if (r == 0)
+        r = run_with_loop(server, config, is_private, max_descriptor);
+    kept_close(&server->kept);
+    return r;
+}
+
 int server_run(const struct server_options *options)
 {
     struct server server = {.options = options};
@@ -294,7 +321,7 @@ int server_run(const struct server_options *options)
     max_descriptor = host_raise_descriptors();
     r = max_descriptor < 0 ? max_descriptor : open_loop(&server, max_descriptor);
     if (r == 0) {
-        r = run_with_loop(&server, &config, is_private, max_descriptor);
+        r = run_with_kept(&server, &config, is_private, max_descriptor);
         uv_loop_close(&server.loop);
     }
     config_deinit(&config);

@@ -13,7 +13,8 @@ struct server_options {
 
 enum server_outcome {
     SERVER_BAD_CONFIGURATION = 1,
-    SERVER_IS_RUNNING = 2, /* somebody else answers on the control socket */
+    SERVER_IS_RUNNING = 2, /* somebody else answers on the control socket, or has the database */
+    SERVER_IS_TOO_OLD = 3, /* what a predecessor left is of a version that is not known */
 };
 
 /* Serves until SIGTERM or SIGINT. 0, an outcome, or -errno; what went wrong has been logged. */

@@ -5,11 +5,15 @@
 #include "daemon/control/connection.h"
 #include "daemon/control/deadlines.h"
 #include "daemon/control/desk.h"
+#include "daemon/control/keeping.h"
 #include "daemon/control/registration.h"
+#include "daemon/control/restore.h"
 #include "daemon/control/state.h"
 #include "daemon/control/statics.h"
 #include "daemon/control/tap.h"
 #include "daemon/control/watchers.h"
+#include "daemon/store/stash.h"
+#include "daemon/store/store.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -155,6 +159,7 @@ static void settle(uv_prepare_t *prepare)
         registrations_run(control);
         watchers_run(control);
     } while (has_more(control));
+    stash_flush(control->options.stash);
     deadlines_arm(control);
 }
 
@@ -268,6 +273,19 @@ static struct control *control_new(const struct control_options *options)
     return control;
 }
 
+/* What a predecessor had, and then the thread that writes. */
+static int open_store(struct control *control)
+{
+    int r = restore_load(control);
+
+    if (r == 0) {
+        r = store_start(control->options.store);
+        if (r < 0)
+            return error_trace(r, "cannot start the thread of the database");
+    }
+    return r == 0 ? keeping_open(control) : r;
+}
+
 static void ignore(void *context)
 {
     (void)context;
@@ -285,6 +303,8 @@ int control_open(struct control **out, const struct control_options *options)
     if (r == 0)
         r = visits_open(control);
     if (r == 0)
+        r = open_store(control);
+    if (r == 0)
         r = start_workers(control);
     if (r < 0)
         close(options->listener);
@@ -295,7 +315,9 @@ int control_open(struct control **out, const struct control_options *options)
             control_close(control, ignore, NULL);
         return r;
     }
+    restore_names(control);
     statics_apply(control, &changes);
+    restore_finish(control);
     *out = control;
     return 0;
 }
@@ -311,14 +333,17 @@ static void free_desks(struct control *control)
     }
 }
 
-/* Drains and closes every socket; worker_stop waits until that is done. */
+/* Lets go of every socket, drained where no successor has it; worker_stop waits until that is done.
+ */
 static void close_endpoints(struct control *control)
 {
     list_for_each(at, next, &control->desks)
     {
         struct desk *desk = list_member(at, struct desk, by_change);
 
-        if (desk->entry->endpoint)
+        if (desk->entry->endpoint && stash_is_kept(control->options.stash))
+            worker_leave(desk_worker(desk), desk_endpoint(desk));
+        else if (desk->entry->endpoint)
             worker_remove(desk_worker(desk), desk_endpoint(desk), DROP_RELEASED, NULL, NULL);
         desk->entry->endpoint = NULL;
     }
@@ -330,6 +355,7 @@ static void control_free(struct control *control)
     for (uint32_t i = 0; i < control->n_workers; i++)
         control->workers[i] = worker_stop(control->workers[i]);
     free_desks(control);
+    restore_finish(control);
     visits_deinit(control);
     free(control->workers);
     control->registry = registry_free(control->registry);
@@ -375,6 +401,7 @@ void control_close(struct control *control, void (*done)(void *context), void *c
     run_ready(control);
     deadlines_close(control);
     visits_close(control);
+    keeping_close(control);
     if (control->settle.data)
         uv_close((uv_handle_t *)&control->settle, on_settle_closed);
     control_check_closed(control);

@@ -12,10 +12,14 @@
 #include <uv.h>
 
 struct control;
+struct stash;
+struct store;
 
 struct control_options {
     uv_loop_t *loop;
     int listener;          /* a listening Unix socket; taken */
+    struct stash *stash;   /* outlives control, as does the next */
+    struct store *store;   /* opened; control loads and starts it */
     int max_descriptor;    /* the highest that this process can have */
     struct config *config; /* taken: left zeroed */
     /*

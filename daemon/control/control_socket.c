@@ -225,14 +225,12 @@ static int use_inherited(int fd, char **path)
     return read_path(fd, path);
 }
 
-int control_socket_inherit(struct control_socket *out, char **path)
+int control_socket_inherit(struct control_socket *out, struct inherited *inherited, char **path)
 {
-    int n = sd_listen_fds(1);
+    int fd, r;
 
     *out = (struct control_socket){.fd = -1};
-    if (n < 0)
-        return error_trace(n, "cannot read what systemd passed");
-    for (int fd = SD_LISTEN_FDS_START; fd < SD_LISTEN_FDS_START + n; fd++) {
+    while ((fd = inherited_take(inherited, "")) >= 0) {
         if (out->fd < 0 && sd_is_socket(fd, AF_UNIX, SOCK_STREAM, 1) > 0)
             out->fd = fd;
         else
@@ -240,8 +238,8 @@ int control_socket_inherit(struct control_socket *out, char **path)
     }
     if (out->fd < 0)
         return 0;
-    n = use_inherited(out->fd, path);
-    return n < 0 ? n : 1;
+    r = use_inherited(out->fd, path);
+    return r < 0 ? r : 1;
 }
 
 void control_socket_remove(struct control_socket *socket)

@@ -4,6 +4,7 @@
 #define MSGD_DAEMON_CONTROL_CONTROL_SOCKET_H
 
 #include "daemon/base/error.h"
+#include "daemon/base/inherited.h"
 
 #include <stdbool.h>
 #include <sys/types.h>
@@ -27,10 +28,12 @@ enum control_socket_outcome {
 int control_socket_listen(struct control_socket *out, const char *path, bool is_private) MUST_USE;
 
 /*
- * The one that systemd passed (msgd.socket): 1; 0: there is none; or -errno. *path: where it is,
- * malloc'ed, in the place of what was there (freed).
+ * The one that systemd passed (msgd.socket) among what is inherited: 1; 0: there is none; or
+ * -errno. Everything else that is left there is closed. *path: where it is, malloc'ed, in the place
+ * of what was there (freed).
  */
-int control_socket_inherit(struct control_socket *out, char **path) MUST_USE;
+int control_socket_inherit(struct control_socket *out, struct inherited *inherited,
+                           char **path) MUST_USE;
 
 /* Removes the file if it is still the one that was made. fd is not closed: whoever took it does
  * that. */

@@ -6,6 +6,7 @@
 #include "daemon/control/deadlines.h"
 #include "daemon/control/greeter.h"
 #include "daemon/control/holders.h"
+#include "daemon/control/keeping.h"
 #include "daemon/control/listing.h"
 #include "daemon/control/registration.h"
 #include "daemon/control/state.h"
@@ -34,6 +35,7 @@ int desk_new(struct desk **out, struct control *control, struct entry *entry, ui
     desk->uid = uid;
     desk->account = account;
     desk->lane = control->next_worker++ % control->n_workers;
+    desk->number = store_next_number(control->options.store);
     list_init(&desk->holders);
     list_init(&desk->taps);
     list_init(&desk->greeters);
@@ -77,13 +79,20 @@ void desk_changed(struct desk *desk)
 /* An opening under way. */
 struct opening {
     struct settings settings; /* shallow: endpoint_open keeps nothing of it; address: where */
+    uint64_t number;
+    int taken[2]; /* sockets of a predecessor */
     struct endpoint *endpoint;
     struct open_failure *why;
 };
 
 static int open_here(struct desk *desk, struct opening *o)
 {
-    return endpoint_open(&o->endpoint, &o->settings, desk->account, desk, o->why);
+    struct endpoint_options options = {
+        .settings = &o->settings, .account = desk->account, .context = desk, .number = o->number};
+
+    keeping_take_sockets(desk->control, o->number, o->taken);
+    memcpy(options.inherited, o->taken, sizeof(options.inherited));
+    return endpoint_open(&o->endpoint, &options, o->why);
 }
 
 static int open_in_range(struct desk *desk, struct opening *o)
@@ -109,8 +118,12 @@ static int open_sockets(struct desk *desk, struct opening *o)
 static void take_endpoint(struct desk *desk, const struct opening *o)
 {
     desk->entry->endpoint = o->endpoint;
-    worker_add(desk_worker(desk), o->endpoint);
+    desk->number = o->number;
+    keeping_hold_sockets(desk, o->endpoint, o->taken);
     registry_bound(desk->control->registry, desk->entry, &o->settings.address);
+    /* Posted before the first message can be. */
+    keeping_save(desk);
+    worker_add(desk_worker(desk), o->endpoint);
     desk_changed(desk);
     holders_connect(desk);
 }
@@ -130,7 +143,7 @@ static int find_interface(struct opening *o)
 
 int desk_open(struct desk *desk, const struct address *where, struct open_failure *why)
 {
-    struct opening o = {.settings = desk->entry->settings, .why = why};
+    struct opening o = {.settings = desk->entry->settings, .number = desk->number, .why = why};
     int r;
 
     o.settings.address = *where;
@@ -140,6 +153,24 @@ int desk_open(struct desk *desk, const struct address *where, struct open_failur
     if (r == 0)
         take_endpoint(desk, &o);
     return r;
+}
+
+void desk_open_or_wait(struct desk *desk, const struct address *where)
+{
+    struct control *control = desk->control;
+    struct open_failure why = {0};
+    char text[ADDRESS_TEXT_MAX];
+    int r = desk_open(desk, where, &why);
+
+    if (r == 0)
+        return;
+    registry_bind_failed(control->registry, desk->entry, r, control_now_ms());
+    desk_changed(desk);
+    if (r == -EADDRINUSE && desk_find_leaving(control, where))
+        control->is_port_awaited = true;
+    else
+        log_warning("%s: cannot %s %s: %s; it is tried again", desk->name, why.what,
+                    address_print(&why.address, text), strerrordesc_np(-r));
 }
 
 /* ---- Changing ---- */
@@ -172,7 +203,9 @@ static int make_way(struct desk *desk, const struct connection *but, uint16_t po
 static int move(struct desk *desk, const struct settings *settings,
                 const struct desk_change *change, struct open_failure *why)
 {
-    struct opening o = {.settings = *settings, .why = why};
+    struct opening o = {.settings = *settings,
+                        .number = store_next_number(desk->control->options.store),
+                        .why = why};
     int r;
 
     o.settings.address = *change->where;
@@ -208,6 +241,8 @@ int desk_reconfigure(struct desk *desk, const struct desk_change *change, struct
     if (change->changes)
         desk_changed(desk);
     registry_configure(desk->control->registry, entry, &merged);
+    if (change->changes || change->where)
+        keeping_save(desk);
     return 0;
 }
 
@@ -233,6 +268,7 @@ static void on_removed(void *context, const struct ledger *final)
         list_remove(&call->parked);
         answer_release(call, final);
     }
+    keeping_forget_messages(desk->control, leaving->number);
     registrations_unpark(desk->control, &leaving->parked);
     if (desk->control->is_port_awaited)
         deadlines_retry_port(desk->control, leaving->address.port);
@@ -251,6 +287,9 @@ int desk_close(struct desk *desk, enum drop_reason reason, struct leaving **out)
     list_init(&leaving->releases);
     leaving->desk = desk;
     leaving->address = desk->entry->address;
+    leaving->number = desk->number;
+    keeping_end(desk->control, desk->number);
+    desk->number = store_next_number(desk->control->options.store);
     visits_end(desk, drop_reason_key(reason));
     worker_remove(desk_worker(desk), desk_endpoint(desk), reason, on_removed, leaving);
     list_append(&desk->control->leaving, &leaving->link);
@@ -280,6 +319,10 @@ int desk_remove(struct desk *desk, enum drop_reason reason, struct call *call)
 
     if (entry->endpoint && desk_close(desk, reason, &leaving) < 0)
         return -ENOMEM;
+    if (!leaving) {
+        keeping_end(control, desk->number);
+        keeping_forget_messages(control, desk->number);
+    }
     holders_end(desk, call ? call->connection : NULL, &ending);
     taps_end(desk, &ending);
     listens_end(desk, &ending);

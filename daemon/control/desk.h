@@ -28,6 +28,7 @@ struct desk {
     uid_t uid; /* whose quota it counts in, and whose quarantine */
     struct account *account;
     uint32_t lane;    /* index of its worker */
+    uint64_t number;  /* of its endpoint, or of the next one: no other ever had it */
     uint64_t changed; /* control->change of its last change */
     struct list holders;
     struct list taps;
@@ -49,6 +50,7 @@ struct desk_change {
 struct leaving {
     struct list link; /* control->leaving */
     struct desk *desk;
+    uint64_t number;
     struct address address;
     struct list parked;   /* registrations */
     struct list releases; /* Release calls that want the final ledger */
@@ -81,6 +83,9 @@ struct worker *desk_worker(const struct desk *desk);
  * and nothing has changed (-ENOSPC: no port of the range is free).
  */
 int desk_open(struct desk *desk, const struct address *where, struct open_failure *why) MUST_USE;
+
+/* As desk_open, but one that cannot be bound is pending, which is logged. */
+void desk_open_or_wait(struct desk *desk, const struct address *where);
 
 /*
  * Applies changed fields and moves the endpoint. 0, or

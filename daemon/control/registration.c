@@ -5,6 +5,7 @@
 #include "daemon/control/call.h"
 #include "daemon/control/connection.h"
 #include "daemon/control/deadlines.h"
+#include "daemon/control/keeping.h"
 #include "daemon/control/methods.h"
 #include "daemon/control/state.h"
 
@@ -191,6 +192,7 @@ static void claim_resume(struct registration *reg, const struct decision *d)
     if (!apply(reg, d))
         return;
     registry_resume(control->registry, d->entry, claimant(reg), control_wall_ns());
+    keeping_save(desk_of(d->entry));
     finish(reg, desk_of(d->entry), true);
 }
 

@@ -7,6 +7,7 @@
 #include "daemon/base/log_limit.h"
 #include "daemon/control/control.h"
 #include "daemon/control/listener.h"
+#include "daemon/control/restore.h"
 #include "daemon/control/users.h"
 #include "daemon/control/visit.h"
 #include "daemon/core/policy.h"
@@ -41,9 +42,11 @@ struct control {
     struct list leaving;  /* endpoints that a worker has not closed yet */
     struct list desks;    /* what is registered, least recently changed first */
     struct list watchers; /* List calls that want changes */
-    struct list vacated;  /* desks whose waiters may have a chance */
-    uint64_t change;      /* counts changes of desks */
-    bool is_port_awaited; /* something pending may get an address that is being left */
+    struct restored restored;
+    struct store_port *port; /* to the database; NULL: not open, or closed again */
+    struct list vacated;     /* desks whose waiters may have a chance */
+    uint64_t change;         /* counts changes of desks */
+    bool is_port_awaited;    /* something pending may get an address that is being left */
 
     uv_prepare_t settle;
     uv_poll_t deadline; /* a timerfd of CLOCK_BOOTTIME: leases, retries */

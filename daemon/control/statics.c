@@ -5,6 +5,8 @@
 #include "daemon/control/connection.h"
 #include "daemon/control/desk.h"
 #include "daemon/control/holders.h"
+#include "daemon/control/keeping.h"
+#include "daemon/control/restore.h"
 #include "daemon/control/state.h"
 
 #include <errno.h>
@@ -25,25 +27,6 @@ static const struct config_endpoint *find_configured(const struct control *contr
         if (strcmp(control->config.endpoints[i].settings.name, name) == 0)
             return &control->config.endpoints[i];
     return NULL;
-}
-
-/* Binds at what its settings say, now or later. */
-static void open_or_wait(struct desk *desk)
-{
-    struct control *control = desk->control;
-    struct open_failure why = {0};
-    char where[ADDRESS_TEXT_MAX];
-    int r = desk_open(desk, &desk->entry->settings.address, &why);
-
-    if (r == 0)
-        return;
-    registry_bind_failed(control->registry, desk->entry, r, control_now_ms());
-    desk_changed(desk);
-    if (r == -EADDRINUSE && desk_find_leaving(control, &desk->entry->settings.address))
-        control->is_port_awaited = true;
-    else
-        log_warning("%s: cannot %s %s: %s; it is tried again", desk->name, why.what,
-                    address_print(&why.address, where), strerrordesc_np(-r));
 }
 
 static int insert(struct control *control, const struct config_endpoint *e, struct entry **out)
@@ -78,8 +61,22 @@ static int make_desk(struct control *control, const struct config_endpoint *e,
     return r;
 }
 
+/* Where its settings say; with port 0 where it was before msgd was started again. */
+static const struct address *place_of(const struct desk *desk, struct address *where)
+{
+    const struct entry *entry = desk->entry;
+    struct address any_port = entry->address;
+
+    *where = entry->settings.address;
+    any_port.port = 0;
+    if (address_equal(where, &any_port))
+        where->port = entry->address.port;
+    return where;
+}
+
 static void add(struct control *control, const struct config_endpoint *e)
 {
+    struct address where;
     uid_t uid = uid_of(control, &e->owners);
     struct quota_refusal refusal;
     struct account *account;
@@ -96,10 +93,12 @@ static void add(struct control *control, const struct config_endpoint *e)
         if (r < 0)
             quota_give_endpoint(control->quota, uid);
     }
-    if (r < 0)
+    if (r < 0) {
         log_error("%s: %s is not opened: no memory", e->file, e->settings.name);
-    else
-        open_or_wait(desk);
+        return;
+    }
+    restore_static(desk);
+    desk_open_or_wait(desk, place_of(desk, &where));
 }
 
 /* ---- Changing ---- */
@@ -117,7 +116,7 @@ static int move(struct desk *desk, const struct config_endpoint *e)
     if (r < 0)
         return r;
     registry_configure(desk->control->registry, desk->entry, &settings);
-    open_or_wait(desk);
+    desk_open_or_wait(desk, &desk->entry->settings.address);
     return 0;
 }
 
@@ -160,6 +159,7 @@ static int change_owners(struct desk *desk, const struct config_endpoint *e)
         return r;
     registry_set_static(control->registry, desk->entry, &owners, uid_of(control, &e->owners),
                         control_now_ms());
+    keeping_save(desk);
     desk_changed(desk);
     end_strangers(desk);
     return 0;

@@ -335,6 +335,29 @@ void registry_resume(struct registry *r, struct entry *e, struct owner owner, in
     refresh_state(e);
 }
 
+void registry_restore(struct registry *r, struct entry *e, const struct entry_past *past)
+{
+    int64_t least_ms = past->now_ms + REGISTRY_RETURN_S * MS_PER_S;
+
+    vacate(r, e);
+    e->address = past->address;
+    occupy(r, e);
+    e->generation = past->generation;
+    if (e->generation > r->highest_generation)
+        r->highest_generation = e->generation;
+    e->since_wall_ns = past->since_wall_ns;
+    if (e->is_static && e->settings.lease_s == LEASE_FOREVER)
+        return;
+    e->away_since_ms = past->now_ms > 0 ? past->now_ms : 1;
+    e->away_since_wall_ns = past->now_wall_ns;
+    set_deadline(r, e);
+    if (e->lease_deadline_ms < least_ms) {
+        e->lease_deadline_ms = least_ms;
+        timer_changed(r, e);
+    }
+    refresh_state(e);
+}
+
 void registry_configure(struct registry *r, struct entry *e, struct settings *settings)
 {
     assert(strcmp(e->settings.name, settings->name) == 0);

@@ -163,6 +163,22 @@ void registry_remove(struct registry *r, struct entry *e);
 
 /* Bound at this address and port: a new endpoint, one that was pending, or one that moved. */
 void registry_bound(struct registry *r, struct entry *e, const struct address *address);
+/* What is known of an entry from before msgd was started again. */
+struct entry_past {
+    uint64_t generation;
+    struct address address; /* that was in force */
+    int64_t since_wall_ns;
+    int64_t now_ms;
+    int64_t now_wall_ns;
+};
+
+/*
+ * Goes on with an entry that was just inserted where a predecessor left it. Its consumers are gone:
+ * the lease starts now, and lasts REGISTRY_RETURN_S at least, so that they find the way back.
+ */
+#define REGISTRY_RETURN_S 10
+void registry_restore(struct registry *r, struct entry *e, const struct entry_past *past);
+
 /*
  * It could not be bound, or its socket failed: pending, to be tried again after 0.25 s, then twice
  * as long each time up to 30 s. error: negative errno.

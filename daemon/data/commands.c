@@ -119,9 +119,11 @@ static bool removal_step(struct worker *w, struct task *t)
 
     if (e->mailbox.consumers != NULL)
         return true;
-    mailbox_discard(&e->mailbox, r->reason);
-    for (unsigned i = 0; i < e->n_sockets; i++)
-        intake_drain(w->batch, &e->sockets[i]);
+    if (!r->is_for_successor) {
+        mailbox_discard(&e->mailbox, r->reason);
+        for (unsigned i = 0; i < e->n_sockets; i++)
+            intake_drain(w->batch, &e->sockets[i]);
+    }
     endpoint_read_drops(e);
     worker_flush(w);
     endpoint_unwatch(e);
@@ -166,6 +168,14 @@ void worker_remove(struct worker *worker, struct endpoint *e, enum drop_reason r
                                   .reason = reason,
                                   .done = done,
                                   .context = context};
+    command_post(worker, &e->removal.command);
+}
+
+void worker_leave(struct worker *worker, struct endpoint *e)
+{
+    e->removal = (struct removal){.command = {.run = run_remove, .done = remove_done},
+                                  .reason = DROP_RELEASED,
+                                  .is_for_successor = true};
     command_post(worker, &e->removal.command);
 }
 

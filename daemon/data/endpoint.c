@@ -27,10 +27,26 @@ int64_t wall_clock_ns(void)
 
 /* ---- Opening (control thread) ---- */
 
-static int open_socket(struct endpoint *e, const struct address *address, struct open_failure *why)
+/* The drops that its predecessor counted are no news. */
+static uint32_t drops_of(int fd)
+{
+    uint32_t memory[SK_MEMINFO_VARS] = {0};
+    socklen_t length = sizeof(memory);
+
+    return getsockopt(fd, SOL_SOCKET, SO_MEMINFO, memory, &length) == 0 ? memory[SK_MEMINFO_DROPS]
+                                                                        : 0;
+}
+
+/* *inherited: used up; -1: none. */
+static int open_socket(struct endpoint *e, const struct address *address, int *inherited,
+                       struct open_failure *why)
 {
     struct endpoint_socket *s = &e->sockets[e->n_sockets];
-    int fd = udp_socket_open(&e->settings, address, &e->receive_buffer_granted, &why->what);
+    int fd = udp_socket_adopt(*inherited, &e->settings, address, &e->receive_buffer_granted);
+
+    *inherited = -1;
+    if (fd < 0)
+        fd = udp_socket_open(&e->settings, address, &e->receive_buffer_granted, &why->what);
 
     if (fd < 0) {
         why->address = *address;
@@ -38,48 +54,48 @@ static int open_socket(struct endpoint *e, const struct address *address, struct
     }
     *s = (struct endpoint_socket){.endpoint = e,
                                   .descriptor = fd,
-                                  .family = address->family == ADDRESS_IPV4 ? AF_INET : AF_INET6};
+                                  .family = address->family == ADDRESS_IPV4 ? AF_INET : AF_INET6,
+                                  .last_drops = drops_of(fd)};
     own_port_add(address->port);
     e->n_sockets++;
     return 0;
 }
 
-static int open_sockets(struct endpoint *e, struct open_failure *why)
+static int open_sockets(struct endpoint *e, int inherited[2], struct open_failure *why)
 {
     const struct address *a = &e->settings.address;
 
     if (a->family != ADDRESS_BOTH)
-        return open_socket(e, a, why);
+        return open_socket(e, a, &inherited[0], why);
 
     struct address four, six;
     if (address_parse_ip("0.0.0.0", &four) != 0 || address_parse_ip("::", &six) != 0)
         return -EINVAL;
     four.port = six.port = a->port;
-    int rc = open_socket(e, &four, why);
-    return rc != 0 ? rc : open_socket(e, &six, why);
+    int rc = open_socket(e, &four, &inherited[0], why);
+    return rc != 0 ? rc : open_socket(e, &six, &inherited[1], why);
 }
 
-static uint64_t last_number;
-
-int endpoint_open(struct endpoint **out, const struct settings *settings, struct account *account,
-                  void *context, struct open_failure *why)
+static int open_endpoint(struct endpoint **out, const struct endpoint_options *o, int inherited[2],
+                         struct open_failure *why)
 {
+    const struct settings *settings = o->settings;
     struct endpoint *e = calloc(1, sizeof(*e));
 
     *out = NULL;
     *why = (struct open_failure){.address = settings->address, .what = "memory"};
     if (e == NULL)
         return -ENOMEM;
-    e->context = context;
+    e->context = o->context;
     list_init(&e->carriers);
-    e->number = ++last_number;
+    e->number = o->number;
     e->ledger.since_ns = wall_clock_ns();
     e->ledger.is_kernel_dropped_exact = true;
     e->promised_mode = settings->mode;
     e->promised_bytes = settings->mailbox_bytes;
 
     struct mailbox_options options = {.settings = settings,
-                                      .account = account,
+                                      .account = o->account,
                                       .ledger = &e->ledger,
                                       .settled = answer_settled,
                                       .context = e};
@@ -87,13 +103,32 @@ int endpoint_open(struct endpoint **out, const struct settings *settings, struct
     if (rc == 0)
         rc = mailbox_init(&e->mailbox, &options);
     if (rc == 0)
-        rc = open_sockets(e, why);
+        rc = open_sockets(e, inherited, why);
     if (rc != 0) {
         endpoint_discard(e);
         return rc;
     }
     *out = e;
     return 0;
+}
+
+int endpoint_open(struct endpoint **out, const struct endpoint_options *options,
+                  struct open_failure *why)
+{
+    int inherited[2] = {options->inherited[0], options->inherited[1]};
+    int rc = open_endpoint(out, options, inherited, why);
+
+    for (int i = 0; i < 2; i++)
+        if (inherited[i] >= 0)
+            close(inherited[i]);
+    return rc;
+}
+
+unsigned endpoint_descriptors(const struct endpoint *e, int descriptors[2])
+{
+    for (unsigned i = 0; i < e->n_sockets; i++)
+        descriptors[i] = e->sockets[i].descriptor;
+    return e->n_sockets;
 }
 
 void endpoint_free(struct endpoint *e)

@@ -21,6 +21,7 @@ struct removal {
     struct command command;
     struct task task;
     enum drop_reason reason;
+    bool is_for_successor; /* what waits stays as it is */
     removed_done done;
     void *context;
 };
@@ -28,7 +29,7 @@ struct removal {
 struct endpoint {
     struct worker *worker;
     void *context;
-    uint64_t number; /* no other endpoint of this process has ever had it; never 0 */
+    uint64_t number; /* no other endpoint has ever had it; never 0 */
     struct settings settings;
     struct ledger ledger;
     struct mailbox mailbox;

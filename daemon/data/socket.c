@@ -141,6 +141,35 @@ int udp_socket_open(const struct settings *s, const struct address *address, uin
     return rc;
 }
 
+static bool is_bound_at(int fd, const struct address *address)
+{
+    struct sockaddr_storage name = {0};
+    struct address bound;
+    socklen_t length = sizeof(name);
+    int type = 0;
+    socklen_t type_length = sizeof(type);
+
+    if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &type_length) != 0 || type != SOCK_DGRAM ||
+        getsockname(fd, (struct sockaddr *)&name, &length) != 0 ||
+        address_from_sockaddr((struct sockaddr *)&name, &bound) != 0)
+        return false;
+    return bound.family == address->family && bound.port == address->port &&
+           bound.scope == address->scope && memcmp(bound.ip, address->ip, sizeof(bound.ip)) == 0;
+}
+
+int udp_socket_adopt(int fd, const struct settings *s, const struct address *address,
+                     uint32_t *granted)
+{
+    if (fd < 0)
+        return -1;
+    if (is_bound_at(fd, address) && set_receive_buffer(fd, s->receive_buffer_bytes, granted) == 0) {
+        (void)!set(fd, IPPROTO_UDP, UDP_GRO, s->gro);
+        return fd;
+    }
+    close(fd);
+    return -1;
+}
+
 size_t source_control(struct cmsghdr *c, const struct address *from)
 {
     if (from->family == ADDRESS_IPV4) {

@@ -18,6 +18,14 @@ int udp_socket_open(const struct settings *s, const struct address *address, uin
                     const char **what) MUST_USE;
 
 /*
+ * A predecessor's socket in the place of a new one, with the receive buffer that is asked for now.
+ * Returns it, or -1: it is closed, since it is not what udp_socket_open would have made. -1 is
+ * fine.
+ */
+int udp_socket_adopt(int fd, const struct settings *s, const struct address *address,
+                     uint32_t *granted) MUST_USE;
+
+/*
  * Writes the control message that sets the source address (RFC 3542, section 6.2; ip(7),
  * IP_PKTINFO). Returns its CMSG_SPACE.
  */

@@ -102,14 +102,26 @@ struct open_failure {
     const char *what;       /* "socket", "bind", "join"... */
 };
 
+/* What an endpoint is made of. */
+struct endpoint_options {
+    const struct settings *settings; /* address.port is not 0 */
+    struct account *account;         /* outlives the endpoint */
+    void *context;                   /* yours, endpoint_context gives it back */
+    uint64_t number;  /* no other endpoint has ever had it, nor did before a restart; not 0 */
+    int inherited[2]; /* sockets of a predecessor, as they would be opened; -1: none */
+};
+
 /*
- * Opens and binds the sockets (one, or two for "*") on the control thread. settings->address.port
- * must not be 0. The kernel keeps datagrams from here on; worker_add makes them flow.
- * 0 or -errno: -EADDRINUSE, -EACCES, -EADDRNOTAVAIL, -ENODEV, -EMFILE, -ENOMEM...; then *why is
- * filled. account: outlives the endpoint. context: yours, endpoint_context gives it back.
+ * Opens and binds the sockets (one, or two for "*") on the control thread, but for those that are
+ * inherited: taken, also on failure; one that is not bound as it should be is closed. The kernel
+ * keeps datagrams from here on; worker_add makes them flow. 0 or -errno: -EADDRINUSE, -EACCES,
+ * -EADDRNOTAVAIL, -ENODEV, -EMFILE, -ENOMEM...; then *why is filled.
  */
-int endpoint_open(struct endpoint **out, const struct settings *settings, struct account *account,
-                  void *context, struct open_failure *why) MUST_USE;
+int endpoint_open(struct endpoint **out, const struct endpoint_options *options,
+                  struct open_failure *why) MUST_USE;
+/* Its sockets, in the order of `inherited`; they stay the endpoint's. Returns how many there are.
+ */
+unsigned endpoint_descriptors(const struct endpoint *endpoint, int descriptors[2]);
 void *endpoint_context(const struct endpoint *endpoint);
 /* What getsockopt(SO_RCVBUF) gave, halved to the unit of the setting. */
 uint32_t endpoint_receive_buffer_granted(const struct endpoint *endpoint);
@@ -128,6 +140,11 @@ int worker_configure(struct worker *worker, struct endpoint *endpoint,
 typedef void (*removed_done)(void *context, const struct ledger *final);
 void worker_remove(struct worker *worker, struct endpoint *endpoint, enum drop_reason reason,
                    removed_done done, void *context);
+/*
+ * Lets go of the endpoint for a successor, who has its sockets and its memory: nothing more is
+ * read, and what is queued stays as it is.
+ */
+void worker_leave(struct worker *worker, struct endpoint *endpoint);
 
 /* ---- Attached consumers ---- */
 

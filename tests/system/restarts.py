@@ -7,8 +7,9 @@ import pathlib
 import signal
 import socket
 import struct
+import threading
 
-from msgd_test import Connection, Program, Story, build_path, main, numbered, run, send_udp, wait_until
+from msgd_test import Connection, Program, Story, build_path, free_port, main, numbered, run, send_udp, wait_until
 
 
 def arrived(progress):
@@ -93,6 +94,121 @@ class Restarts(Story):
         self.assertEqual(msgd.receive("alarms").payloads(1), ["1"])
 
 
+class Registrations(Story):
+    """What was registered is there again, also when nobody asks for it."""
+
+    def settings(self, msgd, name):
+        """What a restart must not change."""
+        endpoint = msgd.endpoint(name)
+        changing = ("state", "away_since", "lease_left_s", "consumers", "ledger", "rate", "mailbox", "owner", "sources")
+        return {**{k: v for k, v in endpoint.items() if k not in changing}, "uid": endpoint["owner"]["uid"]}
+
+    def end(self, msgd, number):
+        if number == signal.SIGTERM:
+            msgd.stop()
+        else:
+            msgd.kill()
+
+    def test_a_name_survives_with_its_port_and_all_that_was_asked_for(self):
+        msgd = self.start()
+        c = msgd.connect()
+        c.call("Register", name="thermo", mode="share", lease_s=100, mailbox_bytes=300000, when_full="drop-old",
+               allow=["127.0.0.0/8"], gro=False, max_message_bytes=1000, sessions="auto")
+        c.call("Register", name="both", address="*")
+        before = {name: self.settings(msgd, name) for name in ("thermo", "both")}
+        for number in (signal.SIGKILL, signal.SIGTERM, signal.SIGKILL):
+            self.end(msgd, number)
+            msgd.close_connections()
+            msgd.launch()
+            self.assertEqual({name: self.settings(msgd, name) for name in before}, before)
+            self.assertEqual(msgd.endpoint("thermo")["state"], "away")
+            self.assertGreater(msgd.endpoint("thermo")["lease_left_s"], 90, "the lease starts anew")
+        again = msgd.connect().call("Register", name="thermo")
+        self.assertTrue(again["resumed"])
+        self.assertEqual(again["generation"], before["thermo"]["generation"] + 1)
+
+    def test_a_change_survives(self):
+        msgd = self.start()
+        c = msgd.connect()
+        c.call("Register", name="thermo")
+        port = c.call("Register", name="thermo", lease_s=77, port=free_port())["port"]
+        msgd.kill()
+        msgd.close_connections()
+        msgd.launch()
+        endpoint = msgd.endpoint("thermo")
+        self.assertEqual((endpoint["lease_s"], endpoint["port"]), (77, port))
+
+    def test_what_was_released_stays_away(self):
+        msgd = self.start()
+        c = msgd.connect()
+        c.call("Register", name="stays")
+        c.call("Register", name="goes")
+        c.call("Release", name="goes")
+        msgd.kill()
+        msgd.close_connections()
+        msgd.launch()
+        self.assertEqual([e["name"] for e in msgd.call("List")["endpoints"]], ["stays"])
+
+    def test_a_lease_of_nothing_leaves_time_to_come_back(self):
+        msgd = self.start()
+        c = msgd.connect()
+        port = c.call("Register", name="brief", lease_s=0)["port"]
+        msgd.kill()
+        msgd.close_connections()
+        msgd.launch()
+        c = msgd.connect()
+        self.assertEqual(c.call("Register", name="brief", lease_s=0)["port"], port)
+        c.close()
+        wait_until(lambda: msgd.find("brief") is None, 5, "the lease of nothing to end")
+
+    def test_a_lease_ends_after_a_restart_too(self):
+        msgd = self.start()
+        msgd.connect().call("Register", name="brief", lease_s=0)
+        msgd.kill()
+        msgd.close_connections()
+        msgd.launch()
+        wait_until(lambda: msgd.find("brief") is None, 20, "the lease to end")
+        msgd.kill()
+        msgd.launch()
+        self.assertIsNone(msgd.find("brief"))
+
+    def test_the_configuration_decides_which_static_endpoints_there_are(self):
+        msgd = self.start({"endpoints": [{"name": "alarms", "port": 0}, {"name": "old", "port": 0}]})
+        port = msgd.endpoint("alarms")["port"]
+        msgd.kill()
+        msgd.write_config({"endpoints": [{"name": "alarms", "port": 0, "mailbox_bytes": 500000}]})
+        msgd.launch()
+        self.assertEqual([e["name"] for e in msgd.call("List")["endpoints"]], ["alarms"])
+        endpoint = msgd.endpoint("alarms")
+        self.assertEqual((endpoint["port"], endpoint["mailbox_bytes"]), (port, 500000))
+
+    def test_a_second_msgd_does_not_get_the_same_database(self):
+        msgd = self.start()
+        other = Program([build_path("msgd"), "--socket", f"{self.folder}/other.sock", "--state", str(msgd.state_path),
+                         "--config", str(msgd.config_path)], self.folder)
+        self.addCleanup(other.kill)
+        self.assertEqual(other.wait(), 69)
+        self.assertIn("msgd.db", other.stderr)
+
+
+class Reader(threading.Thread):
+    """Reads what is said at NOTIFY_SOCKET; descriptors that come with it are not kept."""
+
+    def __init__(self, path):
+        super().__init__(daemon=True)
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind(path)
+        self.said = []
+        self.start()
+
+    def run(self):
+        while True:
+            self.said.append(self.socket.recv(4096).decode())
+
+    def wait_for(self, line):
+        wait_until(lambda: any(line in said for said in list(self.said)), 10, f"{line} to be told")
+
+
 class Activation(Story):
     def test_the_control_socket_of_systemd_is_taken(self):
         self.need_program("systemd-socket-activate")
@@ -121,22 +237,19 @@ class Activation(Story):
 
     def test_readiness_is_told_when_the_socket_answers(self):
         path = os.path.join(self.folder, "notify.sock")
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
-            notify.bind(path)
-            notify.settimeout(20)
-            msgd = self.start(environment={"NOTIFY_SOCKET": path})
-            said = notify.recv(4096).decode()
-            self.assertIn("READY=1", said)
-            msgd.program.send_signal(signal.SIGHUP)
-            wait_until(lambda: "RELOADING=1" in (said := notify.recv(4096).decode()) or "READY=1" in said, 5, "the reload")
+        reader = Reader(path)
+        msgd = self.start(environment={"NOTIFY_SOCKET": path})
+        reader.wait_for("READY=1")
+        reader.said.clear()
+        msgd.program.send_signal(signal.SIGHUP)
+        reader.wait_for("RELOADING=1")
+        reader.wait_for("READY=1")
 
     def test_the_watchdog_is_fed(self):
         path = os.path.join(self.folder, "notify.sock")
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
-            notify.bind(path)
-            notify.settimeout(20)
-            self.start(environment={"NOTIFY_SOCKET": path, "WATCHDOG_USEC": "400000"})
-            wait_until(lambda: "WATCHDOG=1" in notify.recv(4096).decode(), 5, "the watchdog to be fed")
+        reader = Reader(path)
+        self.start(environment={"NOTIFY_SOCKET": path, "WATCHDOG_USEC": "400000"})
+        reader.wait_for("WATCHDOG=1")
 
 
 class AsAnyUserWould(Story):

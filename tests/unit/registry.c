@@ -451,3 +451,61 @@ Test(registry, a_static_endpoint_keeps_its_uid_when_it_is_resumed)
     cr_assert_eq(e->owner.pid, 5);
     cr_assert_eq(e->generation, 2);
 }
+
+/* ---- From before a restart ---- */
+
+static void restore(struct entry *e, const char *ip, uint16_t port)
+{
+    struct entry_past past = {.generation = 7,
+                              .address = at(ip, port),
+                              .since_wall_ns = 5,
+                              .now_ms = NOW,
+                              .now_wall_ns = WALL};
+
+    registry_restore(r, e, &past);
+}
+
+Test(registry, goes_on_where_a_predecessor_ended)
+{
+    struct settings s = wanted("a", "127.0.0.1", 0);
+    struct entry *e = add(s, ALICE), *next;
+
+    restore(e, "127.0.0.1", 10003);
+    registry_bound(r, e, &e->address);
+    cr_assert_eq(e->state, ENTRY_AWAY);
+    cr_assert_eq(e->generation, 7);
+    cr_assert_eq(e->address.port, 10003);
+    cr_assert_eq(e->settings.address.port, 0);
+    cr_assert_eq(e->since_wall_ns, 5);
+    cr_assert_eq(e->lease_deadline_ms, NOW + 60 * 1000);
+    cr_assert_eq(registry_overlapping(r, &e->address, NULL), e);
+    next = add(wanted("b", "127.0.0.1", 0), ALICE);
+    cr_assert_gt(next->generation, 7, "a generation only grows");
+}
+
+Test(registry, lets_consumers_find_the_way_back_whatever_the_lease)
+{
+    struct settings s = wanted("a", "127.0.0.1", 10001);
+    struct entry *e, *due;
+
+    s.lease_s = 0;
+    e = add(s, ALICE);
+    restore(e, "127.0.0.1", 10001);
+    registry_bound(r, e, &e->address);
+    cr_assert_eq(registry_due(r, NOW + REGISTRY_RETURN_S * 1000 - 1, &due), DUE_NOTHING);
+    cr_assert_eq(registry_due(r, NOW + REGISTRY_RETURN_S * 1000, &due), DUE_EXPIRED);
+    cr_assert_eq(due, e);
+}
+
+Test(registry, restores_one_whose_lease_never_ends)
+{
+    struct settings s = wanted("a", "127.0.0.1", 10001);
+    struct entry *e, *due;
+
+    s.lease_s = LEASE_FOREVER;
+    e = add(s, ALICE);
+    restore(e, "127.0.0.1", 10001);
+    registry_bound(r, e, &e->address);
+    cr_assert_eq(e->state, ENTRY_AWAY);
+    cr_assert_eq(registry_due(r, INT64_MAX - 1, &due), DUE_NOTHING);
+}

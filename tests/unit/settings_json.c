@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The fields of an endpoint, from JSON. */
 #include "daemon/config/settings_json.h"
+#include "daemon/config/settings_text.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -241,4 +242,68 @@ Test(settings_json, an_unknown_field_of_any_length_is_refused)
     cr_assert_eq(parse(text, FROM_REGISTER, &s, NULL), SETTINGS_REFUSED);
     cr_assert(error.is_unknown);
     cr_assert_lt(strlen(error.parameter), sizeof(error.parameter));
+}
+
+/* ---- Written, and read again ---- */
+
+static json_t *written(const struct settings *s)
+{
+    struct json_writer w;
+    json_t *object;
+
+    json_writer_init(&w);
+    json_begin_object(&w, NULL);
+    settings_write(&w, s);
+    json_end_object(&w);
+    cr_assert_eq(w.error, 0);
+    object = json_loadb(w.bytes, w.length, 0, NULL);
+    cr_assert_not_null(object);
+    json_writer_deinit(&w);
+    return object;
+}
+
+Test(settings_json, what_is_written_is_read_as_the_same)
+{
+    static const char *const texts[] = {
+        "{\"name\": \"a\"}",
+        "{\"name\": \"a\", \"address\": \"*\", \"port\": 7000, \"mode\": \"copy\", \"lease_s\": "
+        "-1}",
+        "{\"name\": \"a.b\", \"address\": \"::1\", \"on_conflict\": \"replace\", \"may_replace\": "
+        "false, "
+        "\"lease_s\": 0, \"mailbox_bytes\": 70000, \"when_full\": \"drop-old\", "
+        "\"max_message_bytes\": 100, \"allow\": [\"10.0.0.0/8\", \"fe80::/10\"], \"gro\": false, "
+        "\"receive_buffer_bytes\": 8192, \"sessions\": \"ask\", \"session_ports\": \"single\"}",
+        "{\"name\": \"raw\", \"format\": \"raw\", \"mode\": \"share\", \"on_conflict\": \"queue\"}",
+    };
+
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        struct settings first, second;
+        json_t *object;
+
+        cr_assert_eq(parse(texts[i], FROM_REGISTER, &first, NULL), 0, "%s", error.expected);
+        object = written(&first);
+        cr_assert_eq(settings_from_json(object, FROM_REGISTER, UINT64_MAX, &second, NULL, &error),
+                     0, "%s: %s", error.parameter, error.expected);
+        cr_assert_str_eq(second.name, first.name);
+        cr_assert_eq(settings_difference(&first, &second), 0, "%s", texts[i]);
+        settings_deinit(&first);
+        settings_deinit(&second);
+        json_decref(object);
+    }
+}
+
+/* Whoever adds a field adds it to settings_write, or it is lost when msgd is started again. */
+Test(settings_json, every_field_of_a_registration_is_written)
+{
+    struct settings s;
+    json_t *object;
+
+    cr_assert_eq(parse("{\"name\": \"a\"}", FROM_REGISTER, &s, NULL), 0);
+    object = written(&s);
+    for (int f = 0; f < N_FIELDS; f++)
+        if (f != FIELD_USERS && f != FIELD_GROUPS)
+            cr_assert_not_null(json_object_get(object, settings_field_key((enum settings_field)f)),
+                               "%s", settings_field_key((enum settings_field)f));
+    json_decref(object);
+    settings_deinit(&s);
 }

@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: MIT */
+/* What a predecessor had registered, taken up at start. */
+#include "daemon/control/restore.h"
+
+#include "daemon/config/settings_json.h"
+#include "daemon/control/desk.h"
+#include "daemon/control/keeping.h"
+#include "daemon/control/state.h"
+#include "daemon/store/stash.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- Loading ---- */
+
+static void past_free(struct past *past)
+{
+    list_remove(&past->link);
+    settings_deinit(&past->settings);
+    free(past);
+}
+
+static int parse_address(const json_t *object, struct address *out)
+{
+    const char *text = json_string_value(json_object_get(object, "address"));
+    json_int_t port = json_integer_value(json_object_get(object, "port"));
+
+    if (!text || port < 0 || port > UINT16_MAX || address_parse_ip(text, out) < 0)
+        return -EINVAL;
+    out->port = (uint16_t)port;
+    return 0;
+}
+
+static int parse_object(const json_t *object, struct past *out)
+{
+    json_t *settings = json_object_get(object, "settings");
+    struct settings_error error;
+    int r = parse_address(object, &out->address);
+
+    out->uid = (uid_t)json_integer_value(json_object_get(object, "uid"));
+    out->generation = (uint64_t)json_integer_value(json_object_get(object, "generation"));
+    out->since_wall_ns = json_integer_value(json_object_get(object, "since"));
+    out->is_static = json_is_true(json_object_get(object, "static"));
+    if (r == 0)
+        r = settings_from_json(settings, FROM_REGISTER, UINT64_MAX, &out->settings, NULL, &error);
+    if (r > 0 || (r == 0 && strcmp(out->settings.name, out->name) != 0))
+        return -EINVAL;
+    return r;
+}
+
+static int parse_registration(const struct store_registration *r, struct past *out)
+{
+    json_t *object = json_loads(r->text, 0, NULL);
+    int result;
+
+    if (!object || strlen(r->name) > NAME_BYTES_MAX) {
+        json_decref(object);
+        return -EINVAL;
+    }
+    out->number = r->number;
+    memcpy(out->name, r->name, strlen(r->name) + 1);
+    result = parse_object(object, out);
+    json_decref(object);
+    return result;
+}
+
+/* The database is msgd's own: nobody chooses names so that they collide. */
+static uint64_t hash_name(const char *name)
+{
+    return table_hash(0, name, strlen(name));
+}
+
+static uint64_t hash_number(uint64_t number)
+{
+    return table_hash(0, &number, sizeof(number));
+}
+
+static void outdate(struct restored *restored, struct past *past)
+{
+    table_remove(&restored->by_name, &past->by_name);
+    list_remove(&past->link);
+    list_append(&restored->outdated, &past->link);
+}
+
+/* Of two with one name (it was moving) the later one counts; the other goes with restore_finish. */
+static void add_past(struct control *control, struct past *past)
+{
+    struct restored *restored = &control->restored;
+    struct past *other = restore_find(control, past->name);
+
+    list_append(&restored->all, &past->link);
+    table_add(&restored->by_name, &past->by_name, hash_name(past->name));
+    table_add(&restored->by_number, &past->by_number, hash_number(past->number));
+    if (other)
+        outdate(restored, other->number < past->number ? other : past);
+}
+
+static int on_registration(void *context, const struct store_registration *r)
+{
+    struct past *past = calloc(1, sizeof(*past));
+    int result;
+
+    if (!past)
+        return -ENOMEM;
+    result = parse_registration(r, past);
+    if (result == 0) {
+        add_past(context, past);
+        return 0;
+    }
+    past_free(past);
+    if (result == -EINVAL)
+        log_error("the registration of %s in the database cannot be read; it is left out", r->name);
+    return result == -EINVAL ? 0 : result;
+}
+
+static int on_spooled(void *context, const struct store_spooled *s)
+{
+    struct control *control = context;
+
+    struct table_link *at = table_first(&control->restored.by_number, hash_number(s->endpoint));
+
+    for (; at; at = table_next(at)) {
+        struct past *past = list_member(at, struct past, by_number);
+
+        if (past->number == s->endpoint)
+            past->spooled = *s;
+    }
+    return 0;
+}
+
+int restore_load(struct control *control)
+{
+    const struct store_loader loader = {
+        .context = control, .registration = on_registration, .spooled = on_spooled};
+    struct restored *restored = &control->restored;
+    int r;
+
+    list_init(&restored->all);
+    list_init(&restored->outdated);
+    if (table_init(&restored->by_name) < 0 || table_init(&restored->by_number) < 0)
+        return -ENOMEM;
+    r = store_load(control->options.store, &loader);
+    return r < 0 ? error_trace(r, "cannot read the database") : 0;
+}
+
+struct past *restore_find(const struct control *control, const char *name)
+{
+    struct table_link *at = control->restored.by_name.buckets
+                                ? table_first(&control->restored.by_name, hash_name(name))
+                                : NULL;
+
+    while (at && strcmp(list_member(at, struct past, by_name)->name, name) != 0)
+        at = table_next(at);
+    return at ? list_member(at, struct past, by_name) : NULL;
+}
+
+static void taken_up(struct control *control, struct past *past)
+{
+    table_remove(&control->restored.by_name, &past->by_name);
+    table_remove(&control->restored.by_number, &past->by_number);
+    past_free(past);
+}
+
+/* ---- Taking up ---- */
+
+/* The desk goes on where the past ended: number, generation, address, lease. */
+static void restore_continue(struct desk *desk, const struct past *past)
+{
+    struct entry_past known = {.generation = past->generation,
+                               .address = past->address,
+                               .since_wall_ns = past->since_wall_ns,
+                               .now_ms = control_now_ms(),
+                               .now_wall_ns = control_wall_ns()};
+
+    desk->number = past->number;
+    registry_restore(desk->control->registry, desk->entry, &known);
+}
+
+void restore_static(struct desk *desk)
+{
+    struct past *past = restore_find(desk->control, desk->name);
+
+    if (!past)
+        return;
+    restore_continue(desk, past);
+    taken_up(desk->control, past);
+}
+
+static int make_desk(struct control *control, struct past *past, struct account *account,
+                     struct desk **out)
+{
+    struct owner owner = {.uid = past->uid};
+    struct entry *entry;
+    int r = registry_insert(control->registry, &past->settings, NULL, owner, past->since_wall_ns,
+                            &entry);
+
+    if (r < 0)
+        return r;
+    r = desk_new(out, control, entry, past->uid, account);
+    if (r < 0)
+        registry_remove(control->registry, entry);
+    return r;
+}
+
+static int register_again(struct control *control, struct past *past)
+{
+    struct quota_refusal refusal;
+    struct account *account;
+    struct desk *desk;
+    int r = quota_take_endpoint(control->quota, past->uid, &account, &refusal);
+
+    if (r == QUOTA_EXCEEDED)
+        return -EDQUOT;
+    if (r < 0)
+        return r;
+    r = make_desk(control, past, account, &desk);
+    if (r < 0) {
+        quota_give_endpoint(control->quota, past->uid);
+        return r;
+    }
+    restore_continue(desk, past);
+    desk_open_or_wait(desk, &past->address);
+    return 0;
+}
+
+static bool is_configured(const struct control *control, const char *name)
+{
+    for (size_t i = 0; i < control->config.n_endpoints; i++)
+        if (strcmp(control->config.endpoints[i].settings.name, name) == 0)
+            return true;
+    return false;
+}
+
+void restore_names(struct control *control)
+{
+    list_for_each(at, next, &control->restored.all)
+    {
+        struct past *past = list_member(at, struct past, link);
+        int r;
+
+        if (past->is_static || is_configured(control, past->name))
+            continue;
+        r = register_again(control, past);
+        if (r < 0)
+            log_error("%s is not registered any more: %s", past->name, strerrordesc_np(-r));
+        else
+            taken_up(control, past);
+    }
+}
+
+/* ---- The end ---- */
+
+static void remove_item(void *context, const struct stash_item *item)
+{
+    stash_remove(context, item);
+}
+
+static void let_go(struct control *control, struct list *list)
+{
+    while (!list_is_empty(list)) {
+        struct past *past = list_member(list->next, struct past, link);
+
+        if (control->port) {
+            keeping_end(control, past->number);
+            keeping_forget_messages(control, past->number);
+        }
+        past_free(past);
+    }
+}
+
+void restore_finish(struct control *control)
+{
+    struct restored *restored = &control->restored;
+
+    if (!restored->all.next)
+        return;
+    let_go(control, &restored->all);
+    let_go(control, &restored->outdated);
+    table_deinit(&restored->by_name);
+    table_deinit(&restored->by_number);
+    *restored = (struct restored){0};
+    stash_each_left(control->options.stash, STASH_SOCKET, remove_item, control->options.stash);
+}

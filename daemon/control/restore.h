@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/* What a predecessor had registered, taken up at start. */
+#ifndef MSGD_DAEMON_CONTROL_RESTORE_H
+#define MSGD_DAEMON_CONTROL_RESTORE_H
+
+#include "daemon/base/error.h"
+#include "daemon/base/list.h"
+#include "daemon/core/settings.h"
+#include "daemon/core/table.h"
+#include "daemon/store/store.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct control;
+struct desk;
+
+/* A registration of a predecessor. */
+struct past {
+    struct list link; /* in `all`, or in `outdated` */
+    struct table_link by_name;
+    struct table_link by_number;
+    uint64_t number;
+    char name[NAME_BYTES_MAX + 1];
+    uid_t uid;
+    uint64_t generation;
+    int64_t since_wall_ns;
+    bool is_static;
+    struct address address; /* that was in force */
+    struct settings settings;
+    struct store_spooled spooled; /* what is on disk of it; endpoint 0: nothing was ever */
+};
+
+/* All of them. Zeroed: none. */
+struct restored {
+    struct table by_name;
+    struct table by_number;
+    struct list all;      /* the oldest first */
+    struct list outdated; /* of a name that has a later one, too */
+};
+
+/* Reads what the database has. Before store_start. 0 or -errno. */
+int restore_load(struct control *control) MUST_USE;
+/* Registers again what the configuration does not have. */
+void restore_names(struct control *control);
+/* What is known of a name that was not taken up yet, or NULL. */
+struct past *restore_find(const struct control *control, const char *name);
+/* A static name's desk goes on where its past ended, if there is one: number, generation, address,
+ * lease. Before it is opened. */
+void restore_static(struct desk *desk);
+/* What nobody took up is let go of. Once, or not at all. */
+void restore_finish(struct control *control);
+
+#endif
