@@ -124,6 +124,13 @@ static void on_session_ended(void *context, struct carrier *carrier, const char 
     visit_ended(carrier_context(carrier), reason);
 }
 
+static void on_session_saved(void *context, struct carrier *carrier,
+                             const struct carrier_saved *saved)
+{
+    (void)context;
+    passing_take(carrier_context(carrier), saved);
+}
+
 static void on_session_gone(void *context, struct carrier *carrier)
 {
     (void)context;
@@ -177,6 +184,7 @@ static int start_workers(struct control *control)
                    .session_asked = on_session_asked,
                    .session_moved = on_session_moved,
                    .session_ended = on_session_ended,
+                   .session_saved = on_session_saved,
                    .session_gone = on_session_gone},
         .max_descriptor = control->options.max_descriptor,
         .replies_per_source = control->config.limits.replies_per_source,
@@ -189,7 +197,7 @@ static int start_workers(struct control *control)
     control->workers = calloc(control->config.workers, sizeof(struct worker *));
     if (!control->workers)
         return -ENOMEM;
-    if (cookie_secret_init(&options.cookie_secret) < 0)
+    if (passing_open(control, &options.cookie_secret) < 0)
         return -EIO;
     while (control->n_workers < control->config.workers) {
         int r = worker_start(&control->workers[control->n_workers], &options);
@@ -198,6 +206,7 @@ static int start_workers(struct control *control)
             return error_trace(r, "cannot start worker %u", control->n_workers);
         control->n_workers++;
     }
+    passing_prepare(control);
     return 0;
 }
 
@@ -263,6 +272,7 @@ static struct control *control_new(const struct control_options *options)
     *options->config = (struct config){0};
     control->since_wall_ns = control_wall_ns();
     control->deadline_fd = -1;
+    control->passing.fd = -1;
     list_init(&control->connections);
     list_init(&control->ready);
     list_init(&control->homeless);
@@ -318,6 +328,7 @@ int control_open(struct control **out, const struct control_options *options)
     restore_names(control);
     statics_apply(control, &changes);
     restore_finish(control);
+    passing_resume(control);
     *out = control;
     return 0;
 }
@@ -354,6 +365,7 @@ static void control_free(struct control *control)
     close_endpoints(control);
     for (uint32_t i = 0; i < control->n_workers; i++)
         control->workers[i] = worker_stop(control->workers[i]);
+    passing_finish(control);
     free_desks(control);
     restore_finish(control);
     visits_deinit(control);
@@ -395,7 +407,10 @@ void control_close(struct control *control, void (*done)(void *context), void *c
     control->closed = done;
     control->closed_context = context;
     listener_close(&control->listener);
-    end_sessions(control);
+    if (stash_is_kept(control->options.stash))
+        passing_begin(control);
+    else
+        end_sessions(control);
     list_for_each(at, next, &control->connections)
         connection_fail(list_member(at, struct connection, link), "hung up: msgd stops");
     run_ready(control);

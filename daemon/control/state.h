@@ -7,6 +7,7 @@
 #include "daemon/base/log_limit.h"
 #include "daemon/control/control.h"
 #include "daemon/control/listener.h"
+#include "daemon/control/passing.h"
 #include "daemon/control/restore.h"
 #include "daemon/control/users.h"
 #include "daemon/control/visit.h"
@@ -33,6 +34,7 @@ struct control {
     struct listener listener;
     struct user_names users;
     struct visits visits;
+    struct passing passing; /* of sessions, from the last msgd and to the next */
     int64_t since_wall_ns;
 
     struct list connections;

@@ -171,6 +171,15 @@ static void make_id(struct visit *visit)
         snprintf(visit->id + 2 * i, 3, "%02x", visit->raw_id[i]);
 }
 
+void visit_join(struct visit *visit)
+{
+    struct visits *v = &visit->control->visits;
+
+    make_id(visit);
+    table_add(&v->by_id, &visit->by_id, table_hash(v->seed, visit->id, VISIT_ID_TEXT - 1));
+    list_append(&visit->desk->visits, &visit->of_desk);
+}
+
 static struct visit *visit_new(struct desk *desk, const struct session_ask *ask)
 {
     struct control *control = desk->control;
@@ -194,10 +203,7 @@ static struct visit *visit_new(struct desk *desk, const struct session_ask *ask)
     visit->stream = -1;
     visit->since_ms = uv_now(control->loop);
     visit->has_quota = true;
-    make_id(visit);
-    table_add(&control->visits.by_id, &visit->by_id,
-              table_hash(control->visits.seed, visit->id, VISIT_ID_TEXT - 1));
-    list_append(&desk->visits, &visit->of_desk);
+    visit_join(visit);
     return visit;
 }
 
@@ -417,5 +423,26 @@ void visits_end(struct desk *desk, const char *reason)
             visit_refuse(visit, reason);
         else
             visit_abort(visit, reason);
+    }
+}
+
+/* Does nobody of this process have a part in it but the worker? */
+static bool is_passable(const struct visit *visit)
+{
+    return visit->carrier && !visit->bridge && visit->stream < 0 && !visit->is_aborted;
+}
+
+void visits_pass(struct desk *desk, bool can_pass)
+{
+    list_for_each(at, next, &desk->visits)
+    {
+        struct visit *visit = list_member(at, struct visit, of_desk);
+
+        if (visit->state == VISIT_OFFERED)
+            visit_free(visit); /* its client asks again, and the next msgd answers */
+        else if (can_pass && is_passable(visit))
+            carrier_save(visit->carrier);
+        else
+            visit_abort(visit, "stopped");
     }
 }

@@ -83,6 +83,8 @@ void visit_moved(struct visit *visit, const struct address *peer);
 void visit_ended(struct visit *visit, const char *reason);
 void visit_gone(struct visit *visit);
 
+/* Makes one known, by its raw_id and at its desk. */
+void visit_join(struct visit *visit);
 struct visit *visit_find(const struct control *control, const char *id);
 
 /*
@@ -98,6 +100,19 @@ void visit_abort(struct visit *visit, const char *reason);
 void visit_taken(struct visit *visit);
 /* Its bridge has closed and gives the stream back. */
 void visit_lost_bridge(struct visit *visit, int stream);
+
+/* msgd stops, and another goes on: saves what may be passed on (can_pass), ends the rest. What
+ * nobody has decided about is forgotten. */
+void visits_pass(struct desk *desk, bool can_pass);
+
+/* ---- visit_archive.c ---- */
+
+/* A visit with its carrier as bytes. Returns the length, as archive_finish. */
+size_t visit_save(const struct visit *visit, const struct carrier_saved *saved, void *out,
+                  size_t capacity);
+/* Goes on with one. udp, stream: taken on success; -1: none. 0; -ENOENT: its endpoint is gone;
+ * -EDQUOT, or as carrier_load. */
+int visit_load(struct control *control, const void *bytes, size_t n, int udp, int stream) MUST_USE;
 
 /* Ends every session of the desk: "released", "moved"... */
 void visits_end(struct desk *desk, const char *reason);

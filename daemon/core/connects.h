@@ -13,6 +13,8 @@
 
 #include <stdint.h>
 
+struct archive;
+
 #define CONNECT_REASON_MAX 128 /* bytes, as FRAME_REASON_MAX */
 
 enum connect_state {
@@ -57,6 +59,8 @@ void connects_end(struct connects *c, struct connect *one, const char *reason, u
 void connects_forget(struct connects *c, struct connect *one);
 /* Everything of that owner is over. */
 void connects_end_owner(struct connects *c, const void *owner, const char *reason, uint32_t now_s);
+/* Those that have ended, to bytes and back (proto/archive.h); its clock is the one of now_s. */
+void connects_archive(struct archive *a, struct connects *c);
 /* Forgets what no cookie can ask for any more. */
 void connects_expire(struct connects *c, uint32_t now_s);
 

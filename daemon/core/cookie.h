@@ -18,7 +18,7 @@
 #define COOKIE_LIFE_S     30
 #define CONNECT_NONCE_MAX 16
 
-/* One for a process: it is what makes a cookie of an earlier msgd worthless. */
+/* One for a process and those that go on in its place: no other msgd's cookie is worth anything. */
 struct cookie_secret {
     uint8_t key[32];
 };

@@ -51,25 +51,35 @@ void carrier_handle_closed(uv_handle_t *handle)
         leave(c);
 }
 
-static void close_udp(struct carrier *c)
+/* Its own socket, watched no more; -1: none. */
+static int give_udp(struct carrier *c)
 {
-    if (c->udp < 0)
-        return;
+    int fd = c->udp;
+
+    if (fd < 0)
+        return -1;
     if (c->udp_poll.data != NULL) {
         uv_poll_stop(&c->udp_poll);
         uv_close((uv_handle_t *)&c->udp_poll, carrier_handle_closed);
     }
-    close(c->udp);
     c->udp = -1;
+    return fd;
 }
 
-/* Everything goes; control hears of it when libuv has let go. */
-static void close_all(struct carrier *c)
+static void close_udp(struct carrier *c)
+{
+    int fd = give_udp(c);
+
+    if (fd >= 0)
+        close(fd);
+}
+
+/* Everything goes but the descriptors, which are the caller's; control hears of it when libuv has
+ * let go. */
+void carrier_let_go(struct carrier *c, int *udp, int *stream)
 {
     struct sessions *s = c->worker->sessions;
 
-    if (c->state == CARRIER_CLOSING)
-        return;
     c->state = CARRIER_CLOSING;
     c->session = session_free(c->session);
     list_remove(&c->dirty);
@@ -77,12 +87,25 @@ static void close_all(struct carrier *c)
     if (c->has_timer)
         timers_remove(&s->timers, &c->timer);
     c->has_timer = false;
-    carrier_close_stream(c);
-    close_udp(c);
+    *stream = carrier_give_stream(c);
+    *udp = give_udp(c);
     /* Who called this may still look at it. */
     c->leave.step = leave_step;
     if (c->n_handles == 0)
         task_queue(c->worker, &c->leave);
+}
+
+static void close_all(struct carrier *c)
+{
+    int udp, stream;
+
+    if (c->state == CARRIER_CLOSING)
+        return;
+    carrier_let_go(c, &udp, &stream);
+    if (stream >= 0)
+        close(stream);
+    if (udp >= 0)
+        close(udp);
 }
 
 static void ended_done(struct command *command)
@@ -264,12 +287,23 @@ static int watch(struct carrier *c)
     c->timer.at = INT64_MAX;
     timers_add(&w->sessions->timers, &c->timer);
     c->has_timer = true;
-    r = uv_poll_init(&w->loop, &c->stream.poll, c->stream.fd);
-    if (r < 0)
-        return r;
-    c->stream.poll.data = c;
-    c->n_handles++;
+    if (c->stream.fd >= 0) {
+        r = uv_poll_init(&w->loop, &c->stream.poll, c->stream.fd);
+        if (r < 0)
+            return r;
+        c->stream.poll.data = c;
+        c->n_handles++;
+    }
     return carrier_watch_udp(c);
+}
+
+int carrier_begin(struct carrier *c)
+{
+    struct sessions *s = c->worker->sessions;
+
+    list_append(&c->endpoint->carriers, &c->of_endpoint);
+    table_add(&s->by_id, &c->by_id, table_hash(s->seed, c->id, sizeof(c->id)));
+    return watch(c);
 }
 
 static void run_open(struct worker *w, struct command *command)
@@ -278,9 +312,7 @@ static void run_open(struct worker *w, struct command *command)
     struct sessions *s = w->sessions;
     struct connect *one = connects_find(&s->connects, &c->claim);
 
-    list_append(&c->endpoint->carriers, &c->of_endpoint);
-    table_add(&s->by_id, &c->by_id, table_hash(s->seed, c->id, sizeof(c->id)));
-    if (one == NULL || one->state != CONNECT_PENDING || watch(c) < 0) {
+    if (carrier_begin(c) < 0 || one == NULL || one->state != CONNECT_PENDING) {
         carrier_kill(c, "no memory");
         return;
     }
@@ -309,19 +341,12 @@ static int make_session(struct carrier *c, const struct carrier_options *o)
     return session_new(&c->session, &options);
 }
 
-int carrier_new(struct carrier **out, const struct carrier_options *o)
+struct carrier *carrier_alloc(const struct carrier_options *o)
 {
     struct carrier *c = calloc(1, sizeof(*c));
-    int r;
 
-    *out = NULL;
     if (c == NULL)
-        return -ENOMEM;
-    r = make_session(c, o);
-    if (r < 0) {
-        free(c);
-        return r;
-    }
+        return NULL;
     c->worker = o->endpoint->worker;
     c->endpoint = o->endpoint;
     c->context = o->context;
@@ -332,6 +357,22 @@ int carrier_new(struct carrier **out, const struct carrier_options *o)
     c->port = o->port;
     c->udp = o->udp;
     c->stream.fd = o->stream;
+    return c;
+}
+
+int carrier_new(struct carrier **out, const struct carrier_options *o)
+{
+    struct carrier *c = carrier_alloc(o);
+    int r;
+
+    *out = NULL;
+    if (c == NULL)
+        return -ENOMEM;
+    r = make_session(c, o);
+    if (r < 0) {
+        free(c);
+        return r;
+    }
     c->open.run = run_open;
     command_post(c->worker, &c->open);
     *out = c;
@@ -356,13 +397,16 @@ static void run_abort(struct worker *w, struct command *command)
     command_finish(w, command);
 }
 
-static void abort_done(struct command *command)
+void carrier_abort_done(struct carrier *c)
 {
-    struct carrier *c = CONTAINER_OF(command, struct carrier, abort);
-
     c->is_abort_posted = false;
     if (c->is_forgotten)
         carrier_free(c);
+}
+
+static void abort_done(struct command *command)
+{
+    carrier_abort_done(CONTAINER_OF(command, struct carrier, abort));
 }
 
 void carrier_abort(struct carrier *c, const char *reason)

@@ -55,11 +55,13 @@ struct carrier {
     unsigned n_handles;
     char reason[CONNECT_REASON_MAX + 1];       /* why it ended */
     char abort_reason[CONNECT_REASON_MAX + 1]; /* control's, until the command runs */
-    bool is_abort_posted;                      /* control's */
+    bool is_abort_posted;                      /* control's: it is being ended, or saved */
     bool is_forgotten; /* control's: to be freed when the abort has come back */
     struct task leave;
     struct command open;
     struct command abort;
+    struct command save;
+    struct carrier_saved saved;
     struct command ended;
     struct command gone;
     uint64_t resent; /* that has been counted */
@@ -84,8 +86,20 @@ void carrier_take(struct carrier *c, const struct arrival *a, const struct frame
 /* Everything of it goes at once; the client is told if it was open. */
 void carrier_kill(struct carrier *c, const char *reason);
 
+/* A new one, which nobody knows yet; NULL: no memory. */
+struct carrier *carrier_alloc(const struct carrier_options *o);
+/* Among the worker's from here on, and watched. 0, or -errno: to be killed. */
+int carrier_begin(struct carrier *c) MUST_USE;
+/* Everything of it goes at once, but its descriptors, which are the caller's: nobody is told. -1:
+ * none. */
+void carrier_let_go(struct carrier *c, int *udp, int *stream);
+/* Control: what was posted for its end has come back; it may be gone. */
+void carrier_abort_done(struct carrier *c);
+
 /* ---- carrier_datagrams.c ---- */
 
+/* Reads what has come to its own socket, within a turn's bound. */
+void carrier_read_datagrams(struct carrier *c);
 /* Watches its own socket, where it has one. 0 or -errno. */
 int carrier_watch_udp(struct carrier *c) MUST_USE;
 /* Sends what the session has to send now. */
@@ -102,6 +116,8 @@ void carrier_end_stream(struct carrier *c, const char *reason);
 /* Watches for what is wanted at present. */
 void carrier_watch_stream(struct carrier *c);
 void carrier_close_stream(struct carrier *c);
+/* Watches no more; the descriptor is the caller's. -1: it was closed. */
+int carrier_give_stream(struct carrier *c);
 
 /* ---- session_clock.c ---- */
 

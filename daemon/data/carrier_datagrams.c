@@ -104,6 +104,15 @@ static void on_datagram(void *context, const struct arrival *a)
         answer_stray(c, a, &f);
 }
 
+void carrier_read_datagrams(struct carrier *c)
+{
+    for (int i = 0; i < BATCHES_PER_TURN && c->udp >= 0; i++) {
+        int n = receive_batch_read(c->worker->batch, c->udp, on_datagram, c);
+        if (n < RECEIVE_BATCH_DATAGRAMS)
+            break;
+    }
+}
+
 static void on_readable(uv_poll_t *poll, int status, int events)
 {
     struct carrier *c = poll->data;
@@ -117,11 +126,7 @@ static void on_readable(uv_poll_t *poll, int status, int events)
     }
     if (c->state == CARRIER_CLOSING)
         return;
-    for (int i = 0; i < BATCHES_PER_TURN; i++) {
-        int n = receive_batch_read(c->worker->batch, c->udp, on_datagram, c);
-        if (n < RECEIVE_BATCH_DATAGRAMS)
-            break;
-    }
+    carrier_read_datagrams(c);
     if (events & UV_WRITABLE) {
         c->is_udp_full = false;
         if (uv_poll_start(poll, UV_READABLE, on_readable) != 0)

@@ -227,13 +227,25 @@ void carrier_watch_stream(struct carrier *c)
         carrier_close_stream(c);
 }
 
+int carrier_give_stream(struct carrier *c)
+{
+    int fd = c->stream.fd;
+
+    if (fd < 0)
+        return -1;
+    /* libuv takes it out of epoll before it is closed. */
+    if (c->stream.poll.data != NULL) {
+        uv_poll_stop(&c->stream.poll);
+        uv_close((uv_handle_t *)&c->stream.poll, carrier_handle_closed);
+    }
+    c->stream.fd = -1;
+    return fd;
+}
+
 void carrier_close_stream(struct carrier *c)
 {
-    if (c->stream.fd < 0)
-        return;
-    /* libuv takes it out of epoll before it is closed. */
-    uv_poll_stop(&c->stream.poll);
-    uv_close((uv_handle_t *)&c->stream.poll, carrier_handle_closed);
-    close(c->stream.fd);
-    c->stream.fd = -1;
+    int fd = carrier_give_stream(c);
+
+    if (fd >= 0)
+        close(fd);
 }

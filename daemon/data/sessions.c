@@ -227,7 +227,7 @@ static void take_connect(struct endpoint *e, const struct arrival *a, const stru
         challenge(e, a, &claim);
     } else if (!cookie_is_valid(&e->worker->options.cookie_secret, &claim, now_s(), f->cookie.bytes,
                                 f->cookie.n)) {
-        /* Old, or of an earlier msgd: the client may try again. */
+        /* Old, or of another msgd: the client may try again. */
         count(&s->counts.cookies_refused);
         challenge(e, a, &claim);
     } else if ((one = connects_find(&s->connects, &claim)) != NULL) {
@@ -255,6 +255,8 @@ bool sessions_stray(struct worker *w, const struct frame *f, struct frame *answe
 {
     static const char reason[] = "unknown";
 
+    if (w->sessions->is_hushed)
+        return false;
     if (find(w->sessions, f->session) != NULL) {
         count(&w->sessions->counts.sessions_misplaced);
         return false;
@@ -273,7 +275,8 @@ void sessions_receive(struct endpoint *e, const struct arrival *a, const struct 
     struct frame answer;
 
     if (f->type == FRAME_CONNECT) {
-        take_connect(e, a, f);
+        if (!w->sessions->is_hushed) /* else it comes again */
+            take_connect(e, a, f);
         return;
     }
     struct carrier *c = find(w->sessions, f->session);

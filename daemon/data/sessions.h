@@ -30,6 +30,7 @@ struct sessions {
     uint8_t *run;     /* datagrams on their way out */
     uint8_t *stream;  /* bytes on their way from a stream socket */
     struct task more; /* pumps what is dirty when nothing else comes */
+    bool is_hushed;   /* worker_hush */
     struct session_counts counts;
 };
 

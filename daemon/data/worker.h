@@ -40,6 +40,15 @@ struct session_ask {
     size_t n_identity;
 };
 
+/* A session that may go on in another process. */
+struct carrier_saved {
+    uint8_t *bytes; /* NULL: it could not be saved, or had come to its end */
+    size_t n_bytes;
+    int udp;    /* -1: it had none of its own */
+    int stream; /* -1: it was closed */
+    bool is_open;
+};
+
 /* What a worker tells of its own accord; called on the control thread. */
 struct worker_events {
     void *context;
@@ -69,6 +78,10 @@ struct worker_events {
      * the stream socket still holds may be read.
      */
     void (*session_ended)(void *context, struct carrier *carrier, const char *reason);
+    /* What carrier_save has left of it; what it points to and its descriptors are valid during the
+     * call. */
+    void (*session_saved)(void *context, struct carrier *carrier,
+                          const struct carrier_saved *saved);
     /* The last that is heard of it: its port is free. It is freed after the call. */
     void (*session_gone)(void *context, struct carrier *carrier);
 };
@@ -324,6 +337,36 @@ int carrier_new(struct carrier **out, const struct carrier_options *options) MUS
 void *carrier_context(const struct carrier *carrier);
 /* Ends it at once and tells the client why; once. Not after session_ended. */
 void carrier_abort(struct carrier *carrier, const char *reason);
+
+/* ---- Sessions over a restart ---- */
+
+#define CARRIER_SAVED_VERSION 1u
+
+/*
+ * Saves it, in the state in which it is, and lets go of it: events.session_saved, and as ever
+ * events.session_gone. Neither side is told anything. Instead of carrier_abort.
+ */
+void carrier_save(struct carrier *carrier);
+/*
+ * Goes on with one that was saved. options: udp and stream as they were, taken on success; window
+ * and receive_bytes do not matter. 0; -EPROTO: of a version that is not known; -EBADMSG, -ENOMEM.
+ */
+int carrier_load(struct carrier **out, const struct carrier_options *options, const void *bytes,
+                 size_t n) MUST_USE;
+
+/*
+ * While a worker hushes, it answers no connect, and nothing that names a session that it does not
+ * know: there are some in another process, or still to be loaded. 0 or -ENOMEM.
+ */
+int worker_hush(struct worker *worker, bool is_hushed) MUST_USE;
+
+/* The connects that have ended and are to be remembered. done: bytes are valid during the call;
+ * NULL: no memory. 0 or -ENOMEM. */
+typedef void (*connects_done)(void *context, const void *bytes, size_t n);
+int worker_save_connects(struct worker *worker, connects_done done, void *context) MUST_USE;
+/* Takes such bytes up, from any worker; they are copied. 0, -EPROTO, -EBADMSG, -ENOMEM. */
+int worker_load_connects(struct worker *worker, const void *bytes, size_t n) MUST_USE;
+
 /*
  * Refuses. is_final: the same connect gets the same answer; else it is decided again, and nothing
  * is kept of it. 0 or -ENOMEM.

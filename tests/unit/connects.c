@@ -2,6 +2,8 @@
 /* The connects that a worker knows. */
 #include "daemon/core/connects.h"
 
+#include "proto/archive.h"
+
 #include <criterion/criterion.h>
 #include <stdio.h>
 
@@ -113,4 +115,42 @@ Test(connects, ending_twice_keeps_the_first_reason)
     connects_end(&known, one, "second", 6);
     cr_assert_str_eq(one->reason, "first");
     cr_assert_eq(known.n_live, 0);
+}
+
+Test(connects, what_has_ended_is_remembered_in_another_process_as_long)
+{
+    static const struct archive_kind KIND = {{'t', 'e', 's', 't'}, 1};
+    struct connects other;
+    struct archive a;
+    uint8_t bytes[1000];
+    size_t n;
+
+    connects_end(&known, add(1, &first_owner), "refused", 100);
+    cr_assert_not_null(add(2, &first_owner)); /* is open: its session takes it along */
+    archive_save(&a, &KIND, UINT64_C(110000000000), bytes, sizeof bytes);
+    connects_archive(&a, &known);
+    n = archive_finish(&a);
+    cr_assert(n > 0 && n < sizeof bytes);
+
+    cr_assert_eq(connects_init(&other, MAX, 9), 0);
+    for (int i = 0; i < 2; i++) { /* twice makes no second one */
+        cr_assert_eq(archive_load(&a, &KIND, UINT64_C(5110000000000), bytes, n), 0);
+        connects_archive(&a, &other);
+        cr_assert_eq(archive_end(&a), 0);
+    }
+
+    struct cookie_claim claim = claim_of(1);
+    struct connect *one = connects_find(&other, &claim);
+
+    cr_assert_not_null(one);
+    cr_assert_eq(one->state, CONNECT_ENDED);
+    cr_assert_str_eq(one->reason, "refused");
+    cr_assert_eq(one->forget_s, 5100 + COOKIE_LIFE_S + 1);
+    claim = claim_of(2);
+    cr_assert_null(connects_find(&other, &claim));
+    connects_expire(&other, 5100 + COOKIE_LIFE_S + 1);
+    cr_assert_eq(other.n_touched, 1);
+    claim = claim_of(1);
+    cr_assert_null(connects_find(&other, &claim));
+    connects_deinit(&other);
 }
