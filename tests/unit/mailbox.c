@@ -6,7 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define N_CHUNKS      64
+#define N_CHUNKS 64
+#ifdef __SANITIZE_ADDRESS__
+#define N_SEEDS 3
+#else
+#define N_SEEDS 10
+#endif
 #define MAX_CONSUMERS 4
 
 static uint64_t state;
@@ -332,6 +337,6 @@ Test(mailbox, keeps_its_law_under_random_operations)
     };
 
     for (size_t i = 0; i < sizeof(stories) / sizeof(stories[0]); i++)
-        for (uint64_t seed = 1; seed <= 10; seed++)
+        for (uint64_t seed = 1; seed <= N_SEEDS; seed++)
             run_story(&stories[i], seed * 0x9e3779b97f4a7c15u);
 }
