@@ -10,14 +10,32 @@ int arena_init(struct arena *a, uint8_t *chunks, uint32_t n_chunks,
 {
     uint32_t *stack = calloc(n_chunks, sizeof(*stack));
 
-    if (stack == NULL)
+    struct chunk_entry *directory = calloc(n_chunks, sizeof(*directory));
+
+    if (stack == NULL || directory == NULL) {
+        free(stack);
+        free(directory);
         return -ENOMEM;
-    *a = (struct arena){.chunks = chunks, .n_chunks = n_chunks, .free = stack, .discard = discard};
+    }
+    *a = (struct arena){.directory = directory,
+                        .chunks = chunks,
+                        .n_chunks = n_chunks,
+                        .free = stack,
+                        .discard = discard};
     return 0;
+}
+
+void arena_use_directory(struct arena *a, struct chunk_entry *directory)
+{
+    free(a->directory);
+    a->directory = directory;
+    a->has_given_directory = true;
 }
 
 void arena_deinit(struct arena *a)
 {
+    if (!a->has_given_directory)
+        free(a->directory);
     free(a->free);
     *a = (struct arena){0};
 }
@@ -37,6 +55,7 @@ uint32_t arena_take(struct arena *a)
 
 void arena_give(struct arena *a, uint32_t chunk)
 {
+    atomic_store_explicit(&a->directory[chunk].owner, 0, memory_order_relaxed);
     a->free[a->n_free++] = chunk;
     if (a->discard != NULL && a->n_free - a->n_cold > ARENA_WARM_CHUNKS)
         a->discard(arena_chunk(a, a->free[a->n_cold++]), RING_CHUNK_BYTES);

@@ -6,13 +6,27 @@
 
 #include "proto/ring.h"
 
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 /* How many free chunks keep their pages; those beyond are given back to the kernel. */
 #define ARENA_WARM_CHUNKS 8
 
+/* What a successor needs to know of a chunk. */
+struct chunk_entry {
+    _Atomic uint64_t owner;  /* whose private log it belongs to; 0: nobody's, or a link's */
+    _Atomic uint32_t filled; /* up to where it holds records */
+    uint32_t reserved;
+};
+
+/* Beside the number of an endpoint in `owner`. */
+#define CHUNK_OF_JOURNAL (UINT64_C(1) << 63)
+
 struct arena {
+    struct chunk_entry *directory; /* n_chunks; owned unless it was given */
+    bool has_given_directory;
     uint8_t *chunks; /* n_chunks * RING_CHUNK_BYTES, the caller's */
     uint32_t n_chunks;
     uint32_t n_touched; /* chunks below it have been handed out at some time */
@@ -26,6 +40,8 @@ struct arena {
 /* 0 or -ENOMEM. discard may be NULL. */
 int arena_init(struct arena *a, uint8_t *chunks, uint32_t n_chunks,
                void (*discard)(uint8_t *, size_t)) __attribute__((warn_unused_result));
+/* Before the first chunk is taken: entries (zeroed, the caller's) that outlive the process. */
+void arena_use_directory(struct arena *a, struct chunk_entry *directory);
 void arena_deinit(struct arena *a);
 
 /* A chunk, or RING_HOLE if there is none left. */

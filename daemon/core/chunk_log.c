@@ -2,6 +2,8 @@
 /* A log of records in chunks of an arena. */
 #include "daemon/core/chunk_log.h"
 
+#include "daemon/core/durable.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -115,6 +117,15 @@ void chunk_log_grow(struct chunk_log *log, struct chunk_log_tables *t)
         .table = former.table, .live = former.live, .n_entries = former.n_entries};
 }
 
+void chunk_log_leave(struct chunk_log *log)
+{
+    if (log->header == NULL)
+        free(log->table);
+    free(log->live);
+    free(log->bits);
+    *log = (struct chunk_log){0};
+}
+
 void chunk_log_deinit(struct chunk_log *log)
 {
     if (log->table != NULL) {
@@ -123,12 +134,8 @@ void chunk_log_deinit(struct chunk_log *log)
                 arena_give(log->arena, chunk_at(log, p));
         if (log->has_head_chunk && offset_of(log->head) == 0)
             arena_give(log->arena, chunk_at(log, log->head));
-        if (log->header == NULL)
-            free(log->table);
     }
-    free(log->live);
-    free(log->bits);
-    *log = (struct chunk_log){0};
+    chunk_log_leave(log);
 }
 
 static void advance_tail(struct chunk_log *log)
@@ -173,6 +180,11 @@ static bool enter_chunk(struct chunk_log *log)
     uint32_t chunk = arena_take(log->arena);
     if (chunk == RING_HOLE)
         return false;
+    struct chunk_entry *entry = &log->arena->directory[chunk];
+    log->filled = &entry->filled;
+    atomic_store_explicit(&entry->filled, 0, memory_order_relaxed);
+    DURABLE_STEP();
+    atomic_store_explicit(&entry->owner, log->owner, memory_order_relaxed);
     log->live[entry_of(log, log->head)] = 0;
     log->has_head_chunk = true;
     if (log->bits != NULL)
@@ -214,6 +226,9 @@ uint64_t chunk_log_commit(struct chunk_log *log, uint32_t bytes)
 
     log->live[entry_of(log, position)]++;
     log->n_live++;
+    DURABLE_STEP();
+    atomic_store_explicit(log->filled, offset_of(position) + bytes, memory_order_release);
+    DURABLE_STEP();
     log->head += bytes;
     if (offset_of(log->head) == 0)
         log->has_head_chunk = false;
@@ -297,6 +312,7 @@ void chunk_log_kill(struct chunk_log *log, uint64_t position)
     uint32_t word = atomic_load_explicit(&r->word, memory_order_relaxed);
 
     atomic_store_explicit(&r->word, record_word_as(RECORD_DEAD, word), memory_order_release);
+    DURABLE_STEP();
     chunk_log_free(log, position);
 }
 
@@ -329,6 +345,7 @@ bool chunk_log_append_all(struct chunk_log *log, struct chunk_log *from)
     log->n_live += from->n_live;
     log->head = from->head + shift;
     log->has_head_chunk = offset_of(log->head) != 0;
+    log->filled = from->filled;
     advance_tail(log);
     from->n_live = 0;
     if (offset_of(from->head) != 0) {

@@ -28,9 +28,11 @@ struct chunk_log {
         *table;     /* chunk number % n_entries -> chunk of the arena; the header's, or owned */
     uint32_t *live; /* records that are live in that chunk; owned */
     uint32_t n_entries;
-    uint64_t head;   /* position of the next record */
-    uint64_t tail;   /* multiple of RING_CHUNK_BYTES: nothing before it is left */
-    uint64_t n_live; /* in all chunks */
+    uint64_t owner;           /* of its chunks, in the arena's directory */
+    _Atomic uint32_t *filled; /* of the head chunk, there */
+    uint64_t head;            /* position of the next record */
+    uint64_t tail;            /* multiple of RING_CHUNK_BYTES: nothing before it is left */
+    uint64_t n_live;          /* in all chunks */
     struct record_bits
         *bits;           /* of each chunk of the arena, where a reader may name records; owned */
     bool has_head_chunk; /* the chunk that head lies in, or begins, has been taken from the arena */
@@ -44,6 +46,9 @@ int chunk_log_init(struct chunk_log *log, struct arena *arena, struct ring_heade
                    uint32_t n_entries) __attribute__((warn_unused_result));
 /* Gives all chunks back. */
 void chunk_log_deinit(struct chunk_log *log);
+
+/* Lets go of its own memory alone: the chunks are for a successor. */
+void chunk_log_leave(struct chunk_log *log);
 
 /* Tables for chunk_log_grow; owned. */
 struct chunk_log_tables {

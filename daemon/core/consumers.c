@@ -14,6 +14,8 @@ void mailbox_join(struct mailbox *mb, struct consumer *c, struct lane *lane, uin
     c->slot = slot;
     c->oldest = lane->log.head;
     c->departed = lane->log.head;
+    if (c->kept_departed != NULL)
+        *c->kept_departed = c->departed;
     lane->slots[slot] = c;
 
     struct consumer **last = &mb->consumers;
@@ -83,6 +85,15 @@ static void hand_on(struct departure *d, struct consumer *c, struct record *r)
     chunk_log_kill(&d->lane->log, d->position);
 }
 
+/* Nothing of c before `position` is its own any more. */
+static void depart(struct consumer *c, uint64_t position)
+{
+    c->departed = position;
+    if (c->kept_departed != NULL)
+        *c->kept_departed = position;
+    DURABLE_STEP();
+}
+
 /* Handles some records under one lock. */
 static uint64_t step(struct departure *d)
 {
@@ -97,7 +108,11 @@ static uint64_t step(struct departure *d)
         handled += next - d->position;
         d->position = next;
         if (d->only != NULL && d->only->departed < next)
-            d->only->departed = next;
+            depart(d->only, next);
+        else if (d->only == NULL && c != NULL && d->lane->kept_released != NULL) {
+            *d->lane->kept_released = next;
+            DURABLE_STEP();
+        }
     }
     return handled;
 }

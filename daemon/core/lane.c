@@ -85,7 +85,14 @@ static void release_record(struct lane *lane, struct record *r, uint64_t positio
     if (c != NULL && position >= c->departed)
         consumer_released(c, r, release_outcome(lane, r, position));
     lane_note_gone(lane, r);
-    chunk_log_free(&lane->log, position);
+    if (lane->kept_released != NULL) {
+        *lane->kept_released = position + record_bytes_of(r);
+        DURABLE_STEP();
+    }
+    if (lane->log.header == NULL)
+        chunk_log_kill(&lane->log, position); /* a successor knows it by nothing else */
+    else
+        chunk_log_free(&lane->log, position);
 }
 
 /*

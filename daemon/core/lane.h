@@ -23,6 +23,7 @@ struct lane {
     uint64_t outgoing_taken;        /* how far they have been read */
     uint64_t n_awaited;             /* records in the log whose release somebody waits for */
     uint64_t released_word;         /* as last read from the page and found possible */
+    uint64_t *kept_released;        /* `released` for a successor; NULL: nobody asks */
     uint64_t released;       /* a record's position: everything before it is released or dead */
     uint64_t taken;          /* a record's position: everything before it has been handed over */
     struct consumer **slots; /* n_slots, owned: whose a record is; NULL: nobody's any more */

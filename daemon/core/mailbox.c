@@ -39,11 +39,20 @@ static void settle(const struct mailbox *mb, const struct record *r, int outcome
 /* A message that was queued is no more. */
 static void count_end(struct mailbox *mb, const struct record *r, int outcome)
 {
+    if (mb->intent != NULL) {
+        mb->intent->number = 0;
+        DURABLE_STEP();
+        mb->intent->seq = r->seq;
+        DURABLE_STEP();
+        mb->intent->number = mb->state->number;
+        DURABLE_STEP();
+    }
     mb->ledger->queued--;
     if (outcome < 0)
         mb->ledger->delivered++;
     else
         mb->ledger->dropped[outcome]++;
+    DURABLE_STEP();
     settle(mb, r, outcome);
 }
 
@@ -61,6 +70,7 @@ int mailbox_init(struct mailbox *mb, const struct mailbox_options *options)
         .bound = s->mailbox_bytes,
         .account = options->account,
         .ledger = options->ledger,
+        .state = options->state,
         .settled = options->settled,
         .context = options->context,
     };
@@ -74,6 +84,8 @@ int mailbox_init(struct mailbox *mb, const struct mailbox_options *options)
 
 void mailbox_settle(struct mailbox *mb, struct arena *arena)
 {
+    if (mb->state != NULL)
+        mb->older.log.owner = mb->backlog.log.owner = mb->state->number;
     mb->older.log.arena = arena;
     mb->backlog.log.arena = arena;
 }
@@ -334,8 +346,11 @@ int mailbox_put(struct mailbox *mb, const struct record *meta, const struct cont
     } else {
         outcome = put_one(mb, &filing);
     }
-    if (outcome == MESSAGE_KEPT)
+    if (outcome == MESSAGE_KEPT) {
         mb->last_seq++;
+        if (mb->state != NULL)
+            mb->state->last_seq = mb->last_seq;
+    }
     return outcome;
 }
 
@@ -387,6 +402,32 @@ void mailbox_take_back(struct mailbox *mb, struct consumer *from, const struct r
     } else {
         count_copy(mb, r, outcome);
     }
+}
+
+/* ---- After a predecessor ---- */
+
+bool mailbox_restore(struct mailbox *mb, const struct record *r, bool was_taken)
+{
+    uint32_t bytes = record_bytes_of(r);
+    struct filing filing = was_taken ? filing_of_returned(r) : filing_of(r);
+
+    if (filing_put(&mb->older.log, 0, &filing) == NULL)
+        return false;
+    mb->used += bytes;
+    atomic_fetch_add_explicit(&mb->account->used, bytes, memory_order_relaxed);
+    return true;
+}
+
+void mailbox_count_lost(struct mailbox *mb, const struct record *r, int outcome)
+{
+    count_end(mb, r, outcome);
+}
+
+void mailbox_leave(struct mailbox *mb)
+{
+    chunk_log_leave(&mb->older.log);
+    chunk_log_leave(&mb->backlog.log);
+    mailbox_deinit(mb);
 }
 
 /* ---- Moving ---- */

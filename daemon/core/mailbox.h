@@ -17,6 +17,7 @@
 #include "daemon/base/error.h"
 #include "daemon/core/chunk_log.h"
 #include "daemon/core/copies.h"
+#include "daemon/core/durable.h"
 #include "daemon/core/filing.h"
 #include "daemon/core/lane.h"
 #include "daemon/core/ledger.h"
@@ -49,6 +50,8 @@ struct mailbox {
     uint64_t last_seq;
     struct account *account;
     struct ledger *ledger;
+    struct endpoint_state *state; /* that outlives the process; NULL: nothing does */
+    struct end_intent *intent;    /* the worker's */
     message_settled settled;
     void *context;
     struct shelf older;
@@ -65,8 +68,9 @@ struct consumer {
     struct lane *lane;
     uint32_t slot;
     bool is_leaving;
-    uint64_t departed; /* records of its slot before it are not (or no longer) its own */
-    uint64_t oldest;   /* no record of its own that waits lies before it */
+    uint64_t departed;       /* records of its slot before it are not (or no longer) its own */
+    uint64_t *kept_departed; /* the same for a successor; NULL: nobody asks */
+    uint64_t oldest;         /* no record of its own that waits lies before it */
     uint64_t used;
     uint64_t queued;
     uint64_t delivered;
@@ -79,7 +83,8 @@ struct mailbox_options {
     const struct settings *settings;
     struct account *account;
     struct ledger *ledger;
-    message_settled settled; /* NULL: nobody asks */
+    struct endpoint_state *state; /* whose ledger that is; may be NULL */
+    message_settled settled;      /* NULL: nobody asks */
     void *context;
 };
 
@@ -122,6 +127,14 @@ void mailbox_end_leave(struct mailbox *mb, struct consumer *c);
 bool mailbox_can_move(const struct mailbox *mb);
 /* Moves up to budget bytes from older and backlog to the consumers. True: there is more. */
 bool mailbox_move(struct mailbox *mb, uint64_t budget);
+
+/* What a predecessor held: again in `older`, behind what is there, and charged. False: no memory.
+ * `queued` counts it already. */
+bool mailbox_restore(struct mailbox *mb, const struct record *r, bool was_taken) MUST_USE;
+/* What was queued and could not be restored has ended. */
+void mailbox_count_lost(struct mailbox *mb, const struct record *r, int outcome);
+/* Instead of mailbox_deinit: what is held stays for a successor. */
+void mailbox_leave(struct mailbox *mb);
 
 /* Counts everything in older and backlog as dropped. */
 void mailbox_discard(struct mailbox *mb, enum drop_reason reason);

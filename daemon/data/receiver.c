@@ -35,6 +35,10 @@ static void fill(struct lane *lane, struct batch *b, size_t max)
             memcpy(b->bytes + b->n_bytes, record, n);
             b->n_bytes += n;
             b->n_messages++;
+            uint32_t word = record_word_of(record);
+            /* Should a successor find it. */
+            atomic_store_explicit(&record->word, record_word_as(RECORD_REDELIVERED, word),
+                                  memory_order_relaxed);
         }
         lane->taken = next;
     }

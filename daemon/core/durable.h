@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What of an endpoint outlives the process: docs/architecture.md, "What survives kill -9". It lies
+ * in memory that somebody else keeps too; whoever is killed leaves a prefix of its stores.
+ */
+#ifndef MSGD_DAEMON_CORE_DURABLE_H
+#define MSGD_DAEMON_CORE_DURABLE_H
+
+#include "daemon/core/ledger.h"
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+/* One endpoint. */
+struct endpoint_state {
+    _Alignas(64) uint64_t number; /* 0: the row is free */
+    uint64_t last_seq;
+    struct ledger ledger;
+};
+
+/* The message that a worker is about to count as ended. */
+struct end_intent {
+    uint64_t number; /* of its endpoint; 0: none */
+    uint64_t seq;
+};
+
+/* What a worker is reading, and files. */
+struct batch_state {
+    uint64_t is_in_hand; /* stored last before the read, first after the last message */
+    uint64_t number;
+    uint64_t received; /* what the endpoint's ledger said before */
+    uint64_t datagrams;
+};
+
+/* Between two stores that a successor may find the one of, but never the other alone. */
+#ifdef MSGD_CRASH_POINTS
+extern void (*durable_hook)(void); /* a test's: abandons what is under way */
+#define DURABLE_STEP()                             \
+    do {                                           \
+        atomic_signal_fence(memory_order_seq_cst); \
+        if (durable_hook != NULL)                  \
+            durable_hook();                        \
+    } while (0)
+#else
+#define DURABLE_STEP() atomic_signal_fence(memory_order_seq_cst)
+#endif
+
+#endif
