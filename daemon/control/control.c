@@ -12,6 +12,7 @@
 #include "daemon/control/statics.h"
 #include "daemon/control/tap.h"
 #include "daemon/control/watchers.h"
+#include "daemon/data/vault.h"
 #include "daemon/store/stash.h"
 #include "daemon/store/store.h"
 
@@ -192,6 +193,7 @@ static int start_workers(struct control *control)
         .max_sources = control->config.limits.sources,
         .reply_cache_bytes = control->config.limits.reply_cache_bytes,
         .link_arena_bytes = LINK_ARENA_BYTES,
+        .vault = control->vault,
     };
 
     control->workers = calloc(control->config.workers, sizeof(struct worker *));
@@ -301,6 +303,23 @@ static void ignore(void *context)
     (void)context;
 }
 
+static void on_taken_up(void *context)
+{
+    struct control *control = context;
+
+    if (--control->n_passing == 0 && !control->is_closing)
+        vault_settle(control->vault);
+}
+
+/* What the last msgd held in memory goes when every worker has found its endpoints' part. */
+static void settle_vault(struct control *control)
+{
+    control->n_passing = control->n_workers;
+    for (uint32_t i = 0; i < control->n_workers; i++)
+        if (worker_pass(control->workers[i], on_taken_up, control) < 0)
+            log_warning("the memory of the last msgd stays as long as this one: no memory");
+}
+
 int control_open(struct control **out, const struct control_options *options)
 {
     struct control *control = control_new(options);
@@ -315,6 +334,8 @@ int control_open(struct control **out, const struct control_options *options)
     if (r == 0)
         r = open_store(control);
     if (r == 0)
+        r = vault_open(&control->vault, control->options.stash);
+    if (r == 0)
         r = start_workers(control);
     if (r < 0)
         close(options->listener);
@@ -328,6 +349,7 @@ int control_open(struct control **out, const struct control_options *options)
     restore_names(control);
     statics_apply(control, &changes);
     restore_finish(control);
+    settle_vault(control);
     passing_resume(control);
     *out = control;
     return 0;
@@ -368,6 +390,7 @@ static void control_free(struct control *control)
     passing_finish(control);
     free_desks(control);
     restore_finish(control);
+    control->vault = vault_close(control->vault);
     visits_deinit(control);
     free(control->workers);
     control->registry = registry_free(control->registry);

@@ -87,8 +87,11 @@ struct opening {
 
 static int open_here(struct desk *desk, struct opening *o)
 {
-    struct endpoint_options options = {
-        .settings = &o->settings, .account = desk->account, .context = desk, .number = o->number};
+    struct endpoint_options options = {.settings = &o->settings,
+                                       .account = desk->account,
+                                       .context = desk,
+                                       .number = o->number,
+                                       .vault = desk->control->vault};
 
     keeping_take_sockets(desk->control, o->number, o->taken);
     memcpy(options.inherited, o->taken, sizeof(options.inherited));

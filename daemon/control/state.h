@@ -34,6 +34,8 @@ struct control {
     struct listener listener;
     struct user_names users;
     struct visits visits;
+    struct vault *vault;
+    uint32_t n_passing;     /* workers that have not taken up everything yet */
     struct passing passing; /* of sessions, from the last msgd and to the next */
     int64_t since_wall_ns;
 

@@ -16,6 +16,8 @@ struct endpoint_state {
     _Alignas(64) uint64_t number; /* 0: the row is free */
     uint64_t last_seq;
     struct ledger ledger;
+    uint64_t drops[2];        /* of each socket, widened; the ledger has their sum */
+    uint32_t drops_before[2]; /* what of that was before the socket was opened */
 };
 
 /* The message that a worker is about to count as ended. */

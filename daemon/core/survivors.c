@@ -131,7 +131,12 @@ static int compare(const void *a, const void *b)
 
 void survivors_sort(struct survivors *s)
 {
-    if (s->n > 1)
+    size_t n_sorted = 1;
+
+    /* Mostly they are in order already. */
+    while (n_sorted < s->n && compare(&s->all[n_sorted - 1], &s->all[n_sorted]) <= 0)
+        n_sorted++;
+    if (n_sorted < s->n)
         qsort(s->all, s->n, sizeof(*s->all), compare);
 }
 

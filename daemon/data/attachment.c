@@ -50,6 +50,17 @@ static void attachment_free(struct attachment *a)
     free(a);
 }
 
+/* A successor is to know whose its messages are. */
+static void keep_slot(struct attachment *a)
+{
+    struct link_slot *slot = &link_remains_slots(a->link->remains.bytes)[a->consumer.slot];
+
+    slot->departed = a->link->lane.log.head;
+    DURABLE_STEP();
+    slot->number = a->endpoint->number;
+    a->consumer.kept_departed = &slot->departed;
+}
+
 static void run_attach(struct worker *w, struct command *c)
 {
     struct attachment *a = CONTAINER_OF(c, struct attachment, attach);
@@ -64,6 +75,8 @@ static void run_attach(struct worker *w, struct command *c)
     }
     a->next = l->attachments;
     l->attachments = a;
+    if (a->consumer.slot < LINK_SLOTS)
+        keep_slot(a);
     mailbox_join(&a->endpoint->mailbox, &a->consumer, &l->lane, a->consumer.slot);
     endpoint_move(a->endpoint);
 }

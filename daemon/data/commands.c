@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Commands about endpoints: adding, changing, removing, sending, injecting, looking. */
 #include "daemon/data/evidence.h"
+#include "daemon/data/intake.h"
 #include "daemon/data/link.h"
 #include "daemon/data/receiver.h"
+#include "daemon/data/recovery.h"
 #include "daemon/data/sessions.h"
 #include "daemon/data/socket.h"
 #include "daemon/data/tap.h"
@@ -19,7 +21,9 @@ static void run_add(struct worker *w, struct command *c)
     struct endpoint *e = CONTAINER_OF(c, struct endpoint, add);
 
     mailbox_settle(&e->mailbox, &w->arena);
+    e->mailbox.intent = receive_batch_intent(w->batch);
     e->drops_read_ms = uv_now(&w->loop);
+    endpoint_recover(e);
     int rc = endpoint_watch(e);
     if (rc != 0)
         endpoint_fail(e, rc);
@@ -137,15 +141,16 @@ static void run_remove(struct worker *w, struct command *c)
     struct removal *r = &e->removal;
 
     e->is_removed = true;
+    int drop = e->removal.is_for_successor ? MESSAGE_KEPT : (int)r->reason;
     sessions_leave(e);
     taps_orphan(e);
     endpoint_stop(e);
     for (struct consumer *at = e->mailbox.consumers, *next; at != NULL; at = next) {
         next = at->next;
         if (at->lane->log.header != NULL)
-            attachment_leave(at->owner, (int)r->reason);
+            attachment_leave(at->owner, drop);
         else
-            receiver_leave(at->owner, (int)r->reason);
+            receiver_leave(at->owner, drop);
     }
     r->task.step = removal_step;
     task_queue(w, &r->task);
@@ -157,7 +162,7 @@ static void remove_done(struct command *c)
     struct removal *r = &e->removal;
 
     if (r->done != NULL)
-        r->done(r->context, &e->ledger);
+        r->done(r->context, e->ledger);
     endpoint_free(e);
 }
 
@@ -324,7 +329,7 @@ static void fill_snapshot(struct snapshot *s)
 
     mailbox_collect(&e->mailbox);
     endpoint_read_drops(e);
-    s->ledger = e->ledger;
+    s->ledger = *e->ledger;
     s->mailbox_used = e->mailbox.used;
     s->n_consumers = 0;
     fill_consumers(s, &e->mailbox);

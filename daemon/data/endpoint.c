@@ -5,6 +5,7 @@
 #include "daemon/data/answers.h"
 #include "daemon/data/intake.h"
 #include "daemon/data/socket.h"
+#include "daemon/data/vault.h"
 
 #include <errno.h>
 #include <linux/sock_diag.h>
@@ -27,7 +28,7 @@ int64_t wall_clock_ns(void)
 
 /* ---- Opening (control thread) ---- */
 
-/* The drops that its predecessor counted are no news. */
+/* The drops that somebody else has counted are no news. */
 static uint32_t drops_of(int fd)
 {
     uint32_t memory[SK_MEMINFO_VARS] = {0};
@@ -44,6 +45,8 @@ static int open_socket(struct endpoint *e, const struct address *address, int *i
     struct endpoint_socket *s = &e->sockets[e->n_sockets];
     int fd = udp_socket_adopt(*inherited, &e->settings, address, &e->receive_buffer_granted);
 
+    bool is_adopted = fd >= 0;
+
     *inherited = -1;
     if (fd < 0)
         fd = udp_socket_open(&e->settings, address, &e->receive_buffer_granted, &why->what);
@@ -54,8 +57,10 @@ static int open_socket(struct endpoint *e, const struct address *address, int *i
     }
     *s = (struct endpoint_socket){.endpoint = e,
                                   .descriptor = fd,
-                                  .family = address->family == ADDRESS_IPV4 ? AF_INET : AF_INET6,
-                                  .last_drops = drops_of(fd)};
+                                  .family = address->family == ADDRESS_IPV4 ? AF_INET : AF_INET6};
+    if (!is_adopted || !e->is_past)
+        e->state->drops_before[e->n_sockets] =
+            (uint32_t)e->state->drops[e->n_sockets] - drops_of(fd);
     own_port_add(address->port);
     e->n_sockets++;
     return 0;
@@ -76,6 +81,35 @@ static int open_sockets(struct endpoint *e, int inherited[2], struct open_failur
     return rc != 0 ? rc : open_socket(e, &six, &inherited[1], why);
 }
 
+/* The row that its predecessor had, or a new one. */
+static int open_state(struct endpoint *e, struct vault *v)
+{
+    e->state = vault_row(v, e->number, &e->is_past);
+    if (e->state != NULL)
+        e->vault = v;
+    else
+        e->state = aligned_alloc(_Alignof(struct endpoint_state), sizeof(struct endpoint_state));
+    if (e->state == NULL)
+        return -ENOMEM;
+    e->is_recoverable = e->is_past && vault_has_past(v);
+    e->ledger = &e->state->ledger;
+    if (e->is_past)
+        return 0;
+    *e->state = (struct endpoint_state){.number = e->number};
+    e->ledger->since_ns = wall_clock_ns();
+    e->ledger->is_kernel_dropped_exact = true;
+    return 0;
+}
+
+static void close_state(struct endpoint *e, bool is_kept)
+{
+    if (e->vault == NULL)
+        free(e->state);
+    else if (!is_kept)
+        vault_give_row(e->vault, e->state);
+    e->state = NULL;
+}
+
 static int open_endpoint(struct endpoint **out, const struct endpoint_options *o, int inherited[2],
                          struct open_failure *why)
 {
@@ -89,17 +123,21 @@ static int open_endpoint(struct endpoint **out, const struct endpoint_options *o
     e->context = o->context;
     list_init(&e->carriers);
     e->number = o->number;
-    e->ledger.since_ns = wall_clock_ns();
-    e->ledger.is_kernel_dropped_exact = true;
     e->promised_mode = settings->mode;
     e->promised_bytes = settings->mailbox_bytes;
 
+    int rc = open_state(e, o->vault);
+    if (rc != 0) {
+        free(e);
+        return rc;
+    }
     struct mailbox_options options = {.settings = settings,
                                       .account = o->account,
-                                      .ledger = &e->ledger,
+                                      .ledger = e->ledger,
+                                      .state = e->state,
                                       .settled = answer_settled,
                                       .context = e};
-    int rc = settings_copy(settings, &e->settings);
+    rc = settings_copy(settings, &e->settings);
     if (rc == 0)
         rc = mailbox_init(&e->mailbox, &options);
     if (rc == 0)
@@ -131,20 +169,30 @@ unsigned endpoint_descriptors(const struct endpoint *e, int descriptors[2])
     return e->n_sockets;
 }
 
-void endpoint_free(struct endpoint *e)
+/* is_kept: a successor goes on with what it holds. */
+static void free_endpoint(struct endpoint *e, bool is_kept)
 {
     for (unsigned i = 0; i < e->n_sockets; i++)
         own_port_remove(e->settings.address.port);
-    mailbox_deinit(&e->mailbox);
+    if (is_kept)
+        mailbox_leave(&e->mailbox);
+    else
+        mailbox_deinit(&e->mailbox);
+    close_state(e, is_kept);
     settings_deinit(&e->settings);
     free(e);
+}
+
+void endpoint_free(struct endpoint *e)
+{
+    free_endpoint(e, e->removal.is_for_successor);
 }
 
 void endpoint_discard(struct endpoint *e)
 {
     for (unsigned i = 0; i < e->n_sockets; i++)
         close(e->sockets[i].descriptor);
-    endpoint_free(e);
+    free_endpoint(e, e->is_past); /* it may be opened again */
 }
 
 void *endpoint_context(const struct endpoint *e)
@@ -237,18 +285,28 @@ void endpoint_fail(struct endpoint *e, int error)
     command_finish(e->worker, &e->failed);
 }
 
+/* In one store, so that nothing is counted twice. */
+static void note_drops(struct endpoint_state *s, unsigned socket, uint32_t now)
+{
+    struct ledger widened = {.kernel_dropped = s->drops[socket]};
+    uint32_t last = (uint32_t)s->drops[socket] - s->drops_before[socket];
+
+    ledger_note_kernel_drops(&widened, &last, now);
+    s->drops[socket] = widened.kernel_dropped;
+}
+
 void endpoint_read_drops(struct endpoint *e)
 {
     for (unsigned i = 0; i < e->n_sockets; i++) {
         uint32_t memory[SK_MEMINFO_VARS] = {0};
         socklen_t length = sizeof(memory);
         if (getsockopt(e->sockets[i].descriptor, SOL_SOCKET, SO_MEMINFO, memory, &length) == 0)
-            ledger_note_kernel_drops(&e->ledger, &e->sockets[i].last_drops,
-                                     memory[SK_MEMINFO_DROPS]);
+            note_drops(e->state, i, memory[SK_MEMINFO_DROPS]);
     }
+    e->ledger->kernel_dropped = e->state->drops[0] + e->state->drops[1];
     /* A super-packet that was dropped counts once, however many datagrams it held. */
-    if (e->ledger.kernel_dropped > 0 && e->has_seen_gro)
-        e->ledger.is_kernel_dropped_exact = false;
+    if (e->ledger->kernel_dropped > 0 && e->has_seen_gro)
+        e->ledger->is_kernel_dropped_exact = false;
     e->drops_read_ms = uv_now(&e->worker->loop);
 }
 

@@ -13,7 +13,6 @@ struct endpoint_socket {
     struct endpoint *endpoint;
     int descriptor;
     int family; /* AF_INET, AF_INET6 */
-    uint32_t last_drops;
 };
 
 /* Within the endpoint, so that removing one needs no memory. */
@@ -31,7 +30,11 @@ struct endpoint {
     void *context;
     uint64_t number; /* no other endpoint has ever had it; never 0 */
     struct settings settings;
-    struct ledger ledger;
+    struct endpoint_state *state; /* in the vault, or where that is full its own */
+    struct ledger *ledger;        /* there */
+    struct vault *vault;          /* NULL: the state is its own */
+    bool is_past;                 /* a predecessor has left that state */
+    bool is_recoverable;          /* and its memory is there too */
     struct mailbox mailbox;
     struct sources sources;
     struct endpoint_socket sockets[2];

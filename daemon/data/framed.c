@@ -186,6 +186,16 @@ static size_t count_texts(const struct frame_slice *body)
     return n;
 }
 
+uint64_t framed_messages(const struct arrival *a)
+{
+    struct frame f;
+
+    if (frame_parse(a->bytes, a->n_bytes, &f) != 0 || f.type != FRAME_BATCH)
+        return 1;
+    size_t n = count_texts(&f.body);
+    return n > 0 ? n : 1;
+}
+
 /* The id of the i-th message. */
 static void number_message(struct framed *m, size_t i, char text[FRAME_ID_MAX])
 {
@@ -217,10 +227,13 @@ static int take_batch(struct framed *m)
 
     if (n == 0)
         return refuse_datagram(m, DROP_INVALID_JSON);
-    m->endpoint->ledger.received += n - 1;
     sources_count(&m->endpoint->sources, m->arrival->meta.from_ip, n - 1);
     m->share = m->arrival->n_bytes / n;
     for (size_t at = 0; next_text(&m->frame->body, &at, &text); i++) {
+        if (i < m->arrival->n_done)
+            continue;
+        m->endpoint->ledger->received += i > 0;
+        DURABLE_STEP();
         number_message(m, i, id_text);
         int each = take_message(m, &text);
         /* What comes behind one that found no room must not overtake it. */
@@ -248,7 +261,7 @@ static int take_protocol(struct endpoint *e, const struct arrival *a, const stru
 {
     bool has_session = (f->members & FRAME_HAS_SESSION) != 0;
 
-    e->ledger.protocol++;
+    e->ledger->protocol++;
     if (e->is_removed)
         return MESSAGE_KEPT;
     switch (f->type) {
@@ -280,7 +293,8 @@ int framed_datagram(struct endpoint *e, const struct arrival *a, bool is_allowed
                        .is_allowed = is_allowed,
                        .refused = MESSAGE_KEPT};
 
-    e->ledger.received++;
+    e->ledger->received += a->n_done == 0;
+    DURABLE_STEP();
     sources_count(&e->sources, a->meta.from_ip, 1);
     if (frame_parse(a->bytes, a->n_bytes, &f) != 0)
         return intake_count(e, a, is_allowed ? DROP_MALFORMED_FRAME : DROP_NOT_ALLOWED);

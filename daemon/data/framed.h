@@ -19,4 +19,7 @@ uint64_t boot_clock_ms(void);
  */
 int framed_datagram(struct endpoint *e, const struct arrival *a, bool is_allowed) MUST_USE;
 
+/* How many messages it counts as. */
+uint64_t framed_messages(const struct arrival *a);
+
 #endif

@@ -6,6 +6,7 @@
 #include "daemon/data/evidence.h"
 #include "daemon/data/framed.h"
 #include "daemon/data/tap.h"
+#include "daemon/data/vault.h"
 #include "proto/datagram.h"
 #include "proto/frame.h"
 #include "proto/json_text.h"
@@ -32,48 +33,56 @@
 #define BATCHES_PER_DRAIN      4096
 #define DROPS_READ_INTERVAL_MS 60000
 
+#define UNREAD UINT32_MAX /* a length that the kernel has not written */
+
+/* Lies in memory that outlives the process, as the kernel has filled it. */
 struct receive_batch {
+    struct batch_head head;
     struct mmsghdr messages[BATCH_DATAGRAMS];
     struct iovec vectors[BATCH_DATAGRAMS];
     struct sockaddr_storage names[BATCH_DATAGRAMS];
     _Alignas(struct cmsghdr) uint8_t control[BATCH_DATAGRAMS][CONTROL_BYTES];
-    uint8_t *buffers;
+    _Alignas(64) uint8_t buffers[BATCH_DATAGRAMS][BUFFER_STRIDE];
 };
 
-int receive_batch_new(struct receive_batch **out)
+size_t receive_batch_bytes(void)
 {
-    struct receive_batch *b = calloc(1, sizeof(*b));
-
-    *out = NULL;
-    if (b == NULL)
-        return -ENOMEM;
-    b->buffers = calloc(BATCH_DATAGRAMS, BUFFER_STRIDE);
-    if (b->buffers == NULL) {
-        free(b);
-        return -ENOMEM;
-    }
-    for (size_t i = 0; i < BATCH_DATAGRAMS; i++) {
-        b->vectors[i] =
-            (struct iovec){.iov_base = b->buffers + i * BUFFER_STRIDE, .iov_len = BUFFER_BYTES};
-        b->messages[i].msg_hdr = (struct msghdr){
-            .msg_name = &b->names[i],
-            .msg_namelen = sizeof(b->names[i]),
-            .msg_iov = &b->vectors[i],
-            .msg_iovlen = 1,
-            .msg_control = b->control[i],
-            .msg_controllen = CONTROL_BYTES,
-        };
-    }
-    *out = b;
-    return 0;
+    return sizeof(struct receive_batch);
 }
 
-struct receive_batch *receive_batch_free(struct receive_batch *b)
+/* Points a header to what belongs to it. */
+static void aim(struct receive_batch *b, size_t i, struct msghdr *h, struct iovec *vector)
 {
-    if (b != NULL)
-        free(b->buffers);
-    free(b);
-    return NULL;
+    *vector = (struct iovec){.iov_base = b->buffers[i], .iov_len = BUFFER_BYTES};
+    h->msg_name = &b->names[i];
+    h->msg_iov = vector;
+    h->msg_iovlen = 1;
+    h->msg_control = b->control[i];
+}
+
+/* Ready to be read into again. */
+static void rearm(struct receive_batch *b, int n)
+{
+    for (int i = 0; i < n; i++) {
+        b->messages[i].msg_len = UNREAD;
+        b->messages[i].msg_hdr.msg_namelen = sizeof(b->names[i]);
+        b->messages[i].msg_hdr.msg_controllen = CONTROL_BYTES;
+    }
+}
+
+struct receive_batch *receive_batch_init(void *memory)
+{
+    struct receive_batch *b = memory;
+
+    for (size_t i = 0; i < BATCH_DATAGRAMS; i++)
+        aim(b, i, &b->messages[i].msg_hdr, &b->vectors[i]);
+    rearm(b, BATCH_DATAGRAMS);
+    return b;
+}
+
+struct end_intent *receive_batch_intent(struct receive_batch *b)
+{
+    return &b->head.intent;
 }
 
 /* ---- One datagram ---- */
@@ -132,7 +141,7 @@ int intake_count(struct endpoint *e, const struct arrival *a, int outcome)
 {
     if (outcome == MESSAGE_KEPT)
         return outcome;
-    e->ledger.dropped[outcome]++;
+    e->ledger->dropped[outcome]++;
     if (is_evidence(outcome) && !a->is_in_quarantine)
         evidence_put(e, (enum drop_reason)outcome, a);
     return outcome;
@@ -152,7 +161,8 @@ int intake_datagram(struct endpoint *e, const struct arrival *a)
     if (is_framed(e, a))
         return framed_datagram(e, a, is_allowed_source);
     int outcome = check(e, a, is_allowed_source);
-    e->ledger.received++;
+    e->ledger->received++;
+    DURABLE_STEP();
     sources_count(&e->sources, a->meta.from_ip, 1);
     if (outcome == MESSAGE_KEPT) {
         struct content content = {.payload = a->bytes, .n_payload = (uint32_t)a->n_bytes};
@@ -238,11 +248,56 @@ static void intake_packet(struct endpoint *e, struct mmsghdr *m)
         e->has_seen_gro = true;
     do {
         a.n_bytes = left < segment ? left : segment;
-        e->ledger.datagrams++;
+        e->ledger->datagrams++;
         (void)!intake_datagram(e, &a);
         a.bytes += a.n_bytes;
         left -= a.n_bytes;
     } while (left > 0);
+}
+
+/* ---- A predecessor's packet ---- */
+
+/* Goes on behind *n_done messages, which it counts down. Returns how many datagrams it was. */
+static uint64_t resume_packet(struct endpoint *e, struct mmsghdr *m, uint64_t *n_done)
+{
+    struct arrival a = {.meta = {.to_port = e->settings.address.port},
+                        .bytes = m->msg_hdr.msg_iov->iov_base,
+                        .is_truncated = (m->msg_hdr.msg_flags & MSG_TRUNC) != 0};
+    size_t left = m->msg_len;
+    uint64_t n = 0;
+
+    read_source(&a.meta, m->msg_hdr.msg_name);
+    size_t segment = read_control(&a.meta, &m->msg_hdr);
+    if (segment == 0 || segment > left)
+        segment = left;
+    do {
+        a.n_bytes = left < segment ? left : segment;
+        uint64_t n_messages = is_framed(e, &a) ? framed_messages(&a) : 1;
+        a.n_done = *n_done < n_messages ? *n_done : n_messages;
+        *n_done -= a.n_done;
+        if (a.n_done < n_messages)
+            (void)!intake_datagram(e, &a);
+        a.bytes += a.n_bytes;
+        left -= a.n_bytes;
+        n++;
+    } while (left > 0);
+    return n;
+}
+
+void intake_resume(struct receive_batch *b, struct endpoint *e, uint64_t n_done)
+{
+    uint64_t datagrams = b->head.state.datagrams;
+
+    for (size_t i = 0; i < BATCH_DATAGRAMS && b->messages[i].msg_len <= BUFFER_BYTES; i++) {
+        struct mmsghdr m = b->messages[i]; /* whose pointers were another process's */
+        struct iovec vector;
+        aim(b, i, &m.msg_hdr, &vector);
+        datagrams += resume_packet(e, &m, &n_done);
+    }
+    e->ledger->datagrams = datagrams;
+    DURABLE_STEP();
+    b->head.state.is_in_hand = false;
+    DURABLE_STEP();
 }
 
 /* ---- Batches ---- */
@@ -250,17 +305,24 @@ static void intake_packet(struct endpoint *e, struct mmsghdr *m)
 /* Returns how many packets were read, or -errno. */
 static int read_batch(struct receive_batch *b, struct endpoint_socket *s)
 {
-    int n = recvmmsg(s->descriptor, b->messages, BATCH_DATAGRAMS, MSG_DONTWAIT, NULL);
+    struct batch_state *state = &b->head.state;
+    const struct endpoint *e = s->endpoint;
 
-    if (n < 0)
-        return -errno;
-    for (int i = 0; i < n; i++) {
-        struct msghdr *h = &b->messages[i].msg_hdr;
+    state->number = e->number;
+    state->received = e->ledger->received;
+    state->datagrams = e->ledger->datagrams;
+    DURABLE_STEP();
+    state->is_in_hand = true;
+    DURABLE_STEP();
+    int n = recvmmsg(s->descriptor, b->messages, BATCH_DATAGRAMS, MSG_DONTWAIT, NULL);
+    int rc = n < 0 ? -errno : n;
+    for (int i = 0; i < n; i++)
         intake_packet(s->endpoint, &b->messages[i]);
-        h->msg_namelen = sizeof(b->names[i]);
-        h->msg_controllen = CONTROL_BYTES;
-    }
-    return n;
+    DURABLE_STEP();
+    state->is_in_hand = false;
+    DURABLE_STEP();
+    rearm(b, n);
+    return rc;
 }
 
 static void show_packet(struct mmsghdr *m, datagram_seen seen, void *context)
@@ -287,12 +349,9 @@ int receive_batch_read(struct receive_batch *b, int descriptor, datagram_seen se
 
     if (n < 0)
         return -errno;
-    for (int i = 0; i < n; i++) {
-        struct msghdr *h = &b->messages[i].msg_hdr;
+    for (int i = 0; i < n; i++)
         show_packet(&b->messages[i], seen, context);
-        h->msg_namelen = sizeof(b->names[i]);
-        h->msg_controllen = CONTROL_BYTES;
-    }
+    rearm(b, n);
     return n;
 }
 

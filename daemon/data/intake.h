@@ -7,9 +7,14 @@
 
 #include <stdbool.h>
 
-/* The buffers of a worker for one recvmmsg. 0 or -ENOMEM. */
-int receive_batch_new(struct receive_batch **out) MUST_USE;
-struct receive_batch *receive_batch_free(struct receive_batch *b);
+/* The buffers of a worker for one recvmmsg; they begin with a struct batch_head. */
+size_t receive_batch_bytes(void);
+/* In memory of so many bytes, zeroed but for the head. */
+struct receive_batch *receive_batch_init(void *memory);
+/* Where the worker says which message it is about to count as ended. */
+struct end_intent *receive_batch_intent(struct receive_batch *b);
+/* Finishes a batch that a predecessor had in hand for e, but for the first n_done messages. */
+void intake_resume(struct receive_batch *b, struct endpoint *e, uint64_t n_done);
 
 /* Reads what is there, a bounded number of batches so that other endpoints get their turn. */
 void intake_read(struct receive_batch *b, struct endpoint_socket *s);
@@ -23,6 +28,7 @@ struct arrival {
     const uint8_t *bytes;
     size_t n_bytes;
     bool is_truncated;
+    uint64_t n_done;       /* of its messages, the first: nothing more is to become of them */
     bool is_in_quarantine; /* given again: refused, it stays where it is */
 };
 

@@ -49,6 +49,12 @@ static int open_memory(struct link *l, uint64_t arena_bytes)
     rc = arena_init(&l->arena, (uint8_t *)h + CHUNKS_OFFSET, n_chunks, shared_memory_discard);
     if (rc != 0)
         return rc;
+    rc = vault_link(l->worker->options.vault, &l->memory, &l->page, n_chunks, &l->remains, &l->key);
+    if (rc != 0)
+        return rc;
+    struct link_remains *kept = l->remains.bytes;
+    arena_use_directory(&l->arena, kept->directory);
+    l->lane.kept_released = &kept->released;
     l->lane.page = l->page.bytes;
     l->lane.outgoing = l->outgoing.bytes;
     return chunk_log_init(&l->lane.log, &l->arena, h, RING_TABLE_ENTRIES);
@@ -59,6 +65,9 @@ static void link_free(struct link *l)
     chunk_log_deinit(&l->lane.log);
     arena_deinit(&l->arena);
     shared_memory_close(&l->memory);
+    if (l->key != 0)
+        vault_link_gone(l->worker->options.vault, l->key);
+    shared_memory_close(&l->remains);
     shared_memory_close(&l->page);
     shared_memory_close(&l->outgoing);
     if (l->wake >= 0)

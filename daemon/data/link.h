@@ -35,6 +35,8 @@ struct link {
     enum link_state state;
     struct shared_memory memory;   /* struct ring_header and the chunks */
     struct shared_memory page;     /* struct ring_page */
+    struct shared_memory remains;  /* struct link_remains */
+    uint64_t key;                  /* of all these in the vault; 0: not there */
     struct shared_memory outgoing; /* struct ring_outgoing */
     int wake;                      /* eventfd that only msgd has */
     int wake_view;                 /* epoll that watches it: the consumer's */

@@ -10,6 +10,7 @@
 #include "daemon/core/reply_limit.h"
 #include "daemon/data/memory.h"
 #include "daemon/data/spsc.h"
+#include "daemon/data/vault.h"
 #include "daemon/data/worker.h"
 
 #include <stdatomic.h>
@@ -69,7 +70,7 @@ struct worker {
     uint64_t n_finished;
     bool is_loop_open;
 
-    struct shared_memory memory; /* of mailboxes without an attached consumer */
+    struct worker_memory memory; /* of mailboxes without an attached consumer; of the batch */
     struct arena arena;
     struct dirty_lanes dirty;
     struct task *tasks;

@@ -28,6 +28,23 @@ fail:;
     return rc;
 }
 
+int shared_memory_adopt(struct shared_memory *m, int descriptor)
+{
+    struct stat info;
+
+    *m = (struct shared_memory){.descriptor = descriptor, .n_bytes = 1};
+    if (fstat(descriptor, &info) == 0) {
+        m->n_bytes = (size_t)info.st_size;
+        m->bytes = mmap(NULL, m->n_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0);
+        if (m->bytes != MAP_FAILED)
+            return 0;
+        m->bytes = NULL;
+    }
+    int rc = error_trace(-errno, "map memory of the last msgd");
+    shared_memory_close(m);
+    return rc;
+}
+
 int shared_memory_open_read(struct shared_memory *m)
 {
     char path[32];

@@ -24,6 +24,8 @@ int shared_memory_open(struct shared_memory *m, const char *name, size_t n_bytes
 /* Makes read_descriptor: opened for reading through /proc, so that no other uid can map it for
  * writing. */
 int shared_memory_open_read(struct shared_memory *m) MUST_USE;
+/* Maps memory of a predecessor whole; takes the descriptor in any case. 0 or -errno. */
+int shared_memory_adopt(struct shared_memory *m, int descriptor) MUST_USE;
 void shared_memory_close(struct shared_memory *m);
 
 /* Gives the pages of a part back to the kernel; they read as zero afterwards. */

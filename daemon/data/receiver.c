@@ -126,6 +126,7 @@ static void run_join(struct worker *w, struct command *c)
     struct receiver *r = CONTAINER_OF(c, struct receiver, join);
 
     r->lane.log.arena = &w->arena;
+    r->lane.log.owner = r->endpoint->number;
     r->lane.dirty = &w->dirty;
     join_memory_use(&r->memory, r->endpoint, &r->lane);
     if (r->endpoint->is_removed) {

@@ -2,6 +2,7 @@
 /* The worker's thread and loop: commands in, completions out, tasks in between. */
 #include "daemon/data/answers.h"
 #include "daemon/data/evidence.h"
+#include "daemon/data/intake.h"
 #include "daemon/data/link.h"
 #include "daemon/data/loop.h"
 #include "daemon/data/receiver.h"
@@ -215,15 +216,17 @@ static int open_answers(struct worker *w)
 
 static int open_memory(struct worker *w)
 {
-    int rc = shared_memory_open(&w->memory, "msgd-mailboxes",
-                                (size_t)PRIVATE_ARENA_CHUNKS * RING_CHUNK_BYTES);
+    int rc =
+        vault_worker(w->options.vault, &w->memory, PRIVATE_ARENA_CHUNKS, receive_batch_bytes());
 
     if (rc == 0)
-        rc = arena_init(&w->arena, w->memory.bytes, PRIVATE_ARENA_CHUNKS, shared_memory_discard);
-    if (rc == 0)
-        rc = receive_batch_new(&w->batch);
-    if (rc == 0)
-        rc = spsc_init(&w->evidence, EVIDENCE_RING_BYTES);
+        rc = arena_init(&w->arena, w->memory.arena.bytes, PRIVATE_ARENA_CHUNKS,
+                        shared_memory_discard);
+    if (rc != 0)
+        return rc;
+    arena_use_directory(&w->arena, worker_memory_directory(&w->memory));
+    w->batch = receive_batch_init(w->memory.batch.bytes);
+    rc = spsc_init(&w->evidence, EVIDENCE_RING_BYTES);
     return rc == 0 ? open_answers(w) : rc;
 }
 
@@ -258,9 +261,8 @@ static void worker_free(struct worker *w)
     reply_limit_deinit(&w->reply_limit);
     sessions_close(w);
     spsc_deinit(&w->evidence);
-    receive_batch_free(w->batch);
     arena_deinit(&w->arena);
-    shared_memory_close(&w->memory);
+    worker_memory_close(&w->memory);
     free(w);
 }
 
@@ -308,6 +310,38 @@ int worker_start(struct worker **out, const struct worker_options *options)
         return error_trace(rc, "start a worker");
     }
     *out = w;
+    return 0;
+}
+
+/* Nothing but its turn. */
+struct pass {
+    struct command command;
+    void (*done)(void *context);
+    void *context;
+};
+
+static void run_pass(struct worker *w, struct command *c)
+{
+    command_finish(w, c);
+}
+
+static void pass_done(struct command *c)
+{
+    struct pass *p = CONTAINER_OF(c, struct pass, command);
+
+    p->done(p->context);
+    free(p);
+}
+
+int worker_pass(struct worker *w, void (*done)(void *context), void *context)
+{
+    struct pass *p = calloc(1, sizeof(*p));
+
+    if (p == NULL)
+        return -ENOMEM;
+    *p = (struct pass){
+        .command = {.run = run_pass, .done = pass_done}, .done = done, .context = context};
+    command_post(w, &p->command);
     return 0;
 }
 

@@ -28,6 +28,7 @@ struct endpoint; /* one registered (name, address, port); its sockets, mailbox a
 struct link;     /* one attached connection on one worker: arena, page, outgoing ring */
 struct receiver; /* one Receive call: its messages stay private to msgd */
 struct tap;      /* one Tap call */
+struct vault;    /* memory that outlives the process */
 struct carrier;  /* one session: its sockets and its state machine */
 
 /* ---- Life ---- */
@@ -96,6 +97,7 @@ struct worker_options {
     uint32_t reply_cache_bytes;
     uint64_t link_arena_bytes; /* virtual size of a consumer's arena */
     struct cookie_secret cookie_secret;
+    struct vault *vault; /* outlives the worker */
 };
 
 /* Starts the thread. 0 or -errno. */
@@ -106,6 +108,9 @@ int worker_start(struct worker **out, const struct worker_options *options) MUST
  * enough). Every pending `done` has run when it returns. NULL is fine.
  */
 struct worker *worker_stop(struct worker *worker);
+
+/* Calls done, on the control thread, when all that was posted before has been run. 0 or -ENOMEM. */
+int worker_pass(struct worker *worker, void (*done)(void *context), void *context) MUST_USE;
 
 /* ---- Endpoints ---- */
 
@@ -120,7 +125,8 @@ struct endpoint_options {
     const struct settings *settings; /* address.port is not 0 */
     struct account *account;         /* outlives the endpoint */
     void *context;                   /* yours, endpoint_context gives it back */
-    uint64_t number;  /* no other endpoint has ever had it, nor did before a restart; not 0 */
+    uint64_t number; /* no other endpoint has ever had it, nor did before a restart; not 0 */
+    struct vault *vault;
     int inherited[2]; /* sockets of a predecessor, as they would be opened; -1: none */
 };
 

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/* An endpoint goes on where its predecessor was stopped. */
+#include "daemon/data/recovery.h"
+
+#include "daemon/data/framed.h"
+#include "daemon/data/intake.h"
+#include "daemon/data/vault.h"
+
+/* What comes again under an id that is still here is no other message. */
+static void remember_ids(struct endpoint *e, const struct remainder *r)
+{
+    struct duplicates *d = &e->worker->duplicates;
+    uint64_t now_ms = r->n > 0 ? boot_clock_ms() : 0;
+
+    for (size_t i = 0; i < r->n; i++) {
+        struct message_tag tag;
+        struct frame_id id;
+        record_tag(r->all[i].record, &tag);
+        if (tag.n_id == 0 || tag.type == MESSAGE_REPLY)
+            continue;
+        frame_id_read(tag.id, tag.n_id, &id);
+        struct message_key key = {.endpoint = e->number, .id = &id};
+        if (duplicates_look(d, &key, now_ms) == DUPLICATE_NOT)
+            duplicates_keep(d, &key, now_ms);
+    }
+}
+
+void endpoint_recover(struct endpoint *e)
+{
+    struct remainder r = {0};
+    struct receive_batch *batch = NULL;
+
+    if (!e->is_past)
+        return;
+    if (e->is_recoverable)
+        vault_remainder(e->worker->options.vault, e->number, &r, &batch);
+    uint64_t n_done = remainder_settle(&r, e->state);
+    remainder_file(&r, &e->mailbox);
+    remember_ids(e, &r);
+    if (batch != NULL)
+        intake_resume(batch, e, n_done);
+    remainder_end(&r, &e->mailbox);
+    worker_flush(e->worker);
+}

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: MIT */
+/* An endpoint goes on where its predecessor was stopped. */
+#ifndef MSGD_DAEMON_DATA_RECOVERY_H
+#define MSGD_DAEMON_DATA_RECOVERY_H
+
+#include "daemon/data/endpoint.h"
+
+/* Before its sockets are watched: makes its ledger right, files what was waiting, and finishes the
+ * batch that was in hand. Worker. */
+void endpoint_recover(struct endpoint *e);
+
+#endif
