@@ -12,9 +12,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define SPOOL_BYTES      (UINT64_C(1) << 30)
-#define SPOOL_FREE_BYTES (UINT64_C(64) << 20)
-
 /* The directory and those above it. */
 static int make_directories(const char *directory)
 {
@@ -34,8 +31,8 @@ static int make_directories(const char *directory)
 int kept_open_store(struct kept *kept, const struct config *config)
 {
     struct store_options options = {.directory = config->state_directory,
-                                    .max_bytes = SPOOL_BYTES,
-                                    .min_free_bytes = SPOOL_FREE_BYTES};
+                                    .max_bytes = config->limits.spool_bytes,
+                                    .min_free_bytes = config->limits.spool_free_bytes};
     int r = make_directories(config->state_directory);
 
     if (r < 0)

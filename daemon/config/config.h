@@ -30,6 +30,8 @@ struct config_limits {
     uint32_t answers_per_source;
     uint32_t sources;
     uint32_t reply_cache_bytes;
+    uint64_t spool_bytes;      /* of the database on disk */
+    uint64_t spool_free_bytes; /* that its file system is left */
 };
 
 /* A static endpoint. */

@@ -116,7 +116,9 @@ int config_init_defaults(struct config *config, const struct config_environment 
                    .replies_per_source = 1000,
                    .answers_per_source = 10000,
                    .sources = 16384,
-                   .reply_cache_bytes = 1024u * 1024u},
+                   .reply_cache_bytes = 1024u * 1024u,
+                   .spool_bytes = 1024u * 1024u * 1024u,
+                   .spool_free_bytes = 64u * 1024u * 1024u},
         .policy = {.daemon_uid = environment->uid},
     };
     error = find_administrators(&config->policy);

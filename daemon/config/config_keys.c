@@ -10,6 +10,7 @@
 /* Of which each worker has so many: 1 GiB. */
 #define MAX_SOURCES_KEPT      (1 << 20)
 #define MAX_REPLY_CACHE_BYTES (1 << 30)
+#define MIN_SPOOL_BYTES       (8 * 1024 * 1024)
 #define MAX_COUNT             10000000
 #define MAX_FRAME_BYTES       (64 * 1024 * 1024)
 
@@ -149,6 +150,16 @@ static int read_reply_cache_bytes(struct reader *r, json_t *value, const struct 
     return read_small(r, value, place, MAX_REPLY_CACHE_BYTES, &r->config->limits.reply_cache_bytes);
 }
 
+static int read_spool_bytes(struct reader *r, json_t *value, const struct place *place)
+{
+    return read_count(r, value, place, MIN_SPOOL_BYTES, MAX_BYTES, &r->config->limits.spool_bytes);
+}
+
+static int read_spool_free_bytes(struct reader *r, json_t *value, const struct place *place)
+{
+    return read_count(r, value, place, 0, MAX_BYTES, &r->config->limits.spool_free_bytes);
+}
+
 static const struct key limit_keys[] = {
     {"endpoints_per_uid", read_endpoints_per_uid},
     {"mailbox_bytes_per_uid", read_mailbox_bytes_per_uid},
@@ -162,6 +173,8 @@ static const struct key limit_keys[] = {
     {"answers_per_source", read_answers_per_source},
     {"sources", read_sources},
     {"reply_cache_bytes", read_reply_cache_bytes},
+    {"spool_bytes", read_spool_bytes},
+    {"spool_free_bytes", read_spool_free_bytes},
     {NULL, NULL},
 };
 

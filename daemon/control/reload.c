@@ -2,6 +2,7 @@
 /* Reading the configuration again: parsed whole, then swapped. */
 #include "daemon/control/state.h"
 #include "daemon/control/statics.h"
+#include "daemon/store/store.h"
 
 #include <string.h>
 
@@ -54,6 +55,8 @@ static void swap(struct control *control, struct config *fresh)
     registry_set_ports(control->registry, control->config.port_range);
     visits_set_ports(control);
     user_names_reset(&control->users);
+    store_set_limits(control->options.store, control->config.limits.spool_bytes,
+                     control->config.limits.spool_free_bytes);
 }
 
 int control_reload_counted(struct control *control, struct config_error *error,

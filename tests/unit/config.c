@@ -134,6 +134,8 @@ Test(config, the_defaults_are_those_of_the_manual)
     cr_assert_eq(config.port_range.last, 24999);
     cr_assert_eq(config.limits.quota.endpoints_per_uid, 16384);
     cr_assert_eq(config.limits.quota.mailbox_bytes_per_uid, 1073741824);
+    cr_assert_eq(config.limits.spool_bytes, 1073741824);
+    cr_assert_eq(config.limits.spool_free_bytes, 67108864);
     cr_assert_eq(config.limits.frame_bytes, 1048576);
     cr_assert_eq(config.policy.daemon_uid, 1000);
     cr_assert_eq(config_load(&config, NULL, &error), 0);
@@ -240,6 +242,7 @@ static const struct refusal {
     {"port 0", "{\"port_range\": [0, 5]}", 1, 17, "from 1 to 65535"},
     {"port 65536", "{\"port_range\": [5,\n 65536]}", 2, 2, "from 1 to 65535"},
     {"a range backwards", "{\"port_range\": [5, 4]}", 1, 16, "not above the last"},
+    {"a bound below the least", "{\"limits\": {\"spool_bytes\": 1}}", 1, 28, "from 8388608"},
     {"a limit", "{\"limits\": {\"frame_bytes\": 1}}", 1, 28, "from 4096"},
     {"an unknown limit", "{\"limits\": {\"frames\": 1}}", 1, 13, "one of \"endpoints_per_uid\""},
     {"a number that is too large", "{\"workers\": 99999999999999999999}", 1, 0, "JSON: too big"},
