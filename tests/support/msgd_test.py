@@ -162,12 +162,17 @@ class Daemon:
 
     def launch(self):
         """Starts the program and waits until its control socket answers."""
-        self.program = Program(self.command(), self.folder, uid=self.uid, env={**os.environ, **self.environment},
-                               preexec_fn=self._set_limits)
-        self.pid = self.program.pid
+        self.program = self.start_program(self.command())
         wait_until(lambda: self.answers() or not self.program.is_running(), 10, "msgd to answer")
         if not self.program.is_running():
             raise AssertionError(f"msgd ended at start: {self.program.stderr}")
+
+    @property
+    def pid(self):
+        return self.program.pid
+
+    def start_program(self, command):
+        return Program(command, self.folder, uid=self.uid, env={**os.environ, **self.environment}, preexec_fn=self._set_limits)
 
     def _set_limits(self):
         if self.max_descriptors:
@@ -345,11 +350,11 @@ class Story(unittest.TestCase):
         self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
         self.daemons = []
 
-    def start(self, config=None, **options):
-        """A daemon that is checked and stopped at the end of the test."""
+    def start(self, config=None, kind=Daemon, **options):
+        """A daemon that is checked and stopped at the end of the test; kind: that class, or KeptDaemon (msgd_keeper.py)."""
         folder = os.path.join(self.folder, f"msgd{len(self.daemons) + 1}")
         os.mkdir(folder, 0o755)
-        daemon = Daemon(folder, config, **options)
+        daemon = kind(folder, config, **options)
         self.daemons.append(daemon)
         self.addCleanup(daemon.finish)
         return daemon
