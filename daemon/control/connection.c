@@ -43,6 +43,16 @@ bool connection_is_drained(const struct connection *c)
 
 /* ---- Output ---- */
 
+void connection_await_writes(struct connection *c)
+{
+    c->awaited_write = c->control->n_writes;
+}
+
+static bool is_awaiting(const struct connection *c)
+{
+    return c->awaited_write > c->control->n_written;
+}
+
 static bool is_streaming(const struct connection *c)
 {
     return c->active && c->active->is_stream;
@@ -51,7 +61,7 @@ static bool is_streaming(const struct connection *c)
 void connection_send(struct connection *c, struct outgoing_item *item)
 {
     /* What a stream has in hand is bounded by the stream itself. */
-    if (c->outgoing.n_bytes > CONNECTION_QUEUE_MAX && !is_streaming(c))
+    if (c->outgoing.n_bytes > CONNECTION_QUEUE_MAX && !is_streaming(c) && !is_awaiting(c))
         connection_fail(c, "it does not read its answers: %zu bytes are queued",
                         c->outgoing.n_bytes);
     if (outgoing_add(&c->outgoing, item) < 0)
@@ -84,6 +94,14 @@ static void flush(struct connection *c)
         c->progress_deadline_ms = uv_now(c->control->loop) + CONNECTION_PATIENCE_MS;
     if (had_any && r == 0 && c->active && c->active->drained)
         c->active->drained(c->active);
+}
+
+static void flush_or_wait(struct connection *c)
+{
+    if (!is_awaiting(c))
+        flush(c);
+    else if (!list_is_linked(&c->unwritten))
+        list_append(&c->control->unwritten, &c->unwritten);
 }
 
 /* ---- Watching ---- */
@@ -169,7 +187,7 @@ void connection_run(struct connection *c)
     if (c->state == CONNECTION_OPEN)
         connection_input_resume(c);
     if (!connection_is_drained(c) && c->state != CONNECTION_CLOSED)
-        flush(c);
+        flush_or_wait(c);
     if (c->state == CONNECTION_OPEN && c->has_ended && !c->active && connection_is_drained(c))
         connection_fail(c, "hung up");
     if (c->state == CONNECTION_OPEN)
@@ -226,6 +244,7 @@ static void close_now(struct connection *c)
 {
     c->state = CONNECTION_CLOSED;
     list_remove(&c->ready);
+    list_remove(&c->unwritten);
     if (strncmp(c->reason, "hung up", 7) == 0)
         log_debug("connection of uid %u, pid %d: %s", c->peer.who.uid, c->peer.pid, c->reason);
     else

@@ -44,8 +44,9 @@ struct connection_lane {
 };
 
 struct connection {
-    struct list link;  /* control->connections */
-    struct list ready; /* control->ready */
+    struct list link;      /* control->connections */
+    struct list ready;     /* control->ready */
+    struct list unwritten; /* control->unwritten */
     struct control *control;
     enum connection_state state;
     int fd;
@@ -65,7 +66,8 @@ struct connection {
     struct list calls;
     struct call *active; /* the call whose answer is due next; NULL: none */
     struct outgoing outgoing;
-    uint64_t frame_deadline_ms;    /* uv_now; 0: none */
+    uint64_t awaited_write;     /* its answers leave when so many of control->n_writes are done */
+    uint64_t frame_deadline_ms; /* uv_now; 0: none */
     uint64_t progress_deadline_ms; /* the same */
 
     struct list holders;           /* struct holder: what it is the consumer of */
@@ -82,6 +84,12 @@ void connection_fail(struct connection *c, const char *format, ...)
 
 /* Has it run before the loop sleeps. */
 void connection_schedule(struct connection *c);
+/*
+ * What has been registered or released by now is in the database before anything more is written to
+ * the connection. Calls go on meanwhile, so that many of them cost one commit.
+ */
+void connection_await_writes(struct connection *c);
+
 /* Does what waits: input that was held back, output, closing, deadlines. For control only. */
 void connection_run(struct connection *c);
 

@@ -282,6 +282,7 @@ static struct control *control_new(const struct control_options *options)
     list_init(&control->desks);
     list_init(&control->watchers);
     list_init(&control->vacated);
+    list_init(&control->unwritten);
     return control;
 }
 

@@ -3,6 +3,7 @@
 #include "daemon/control/keeping.h"
 
 #include "daemon/config/settings_text.h"
+#include "daemon/control/connection.h"
 #include "daemon/control/desk.h"
 #include "daemon/control/state.h"
 #include "daemon/store/stash.h"
@@ -46,9 +47,26 @@ void keeping_close(struct control *control)
     store_port_close(port, on_port_closed, control);
 }
 
+/* Those whose answers waited for this are run; who waits for more comes back. */
+static void written(struct control *control)
+{
+    control->n_written++;
+    list_for_each(at, next, &control->unwritten)
+    {
+        struct connection *c = list_member(at, struct connection, unwritten);
+
+        if (c->awaited_write > control->n_written)
+            continue;
+        list_remove(&c->unwritten);
+        connection_schedule(c);
+    }
+}
+
 static void on_done(struct store_job *job)
 {
     struct control *control = job->context;
+
+    written(control);
 
     if (job->status < 0)
         control_complain(control, "the database does not take what changes in registrations: %s",
@@ -67,6 +85,12 @@ static struct keeping_job *new_job(struct control *control, enum store_act act, 
     }
     k->job = (struct store_job){.act = act, .done = on_done, .context = control};
     return k;
+}
+
+static void post(struct control *control, struct keeping_job *k)
+{
+    control->n_writes++;
+    store_post(control->port, &k->job);
 }
 
 static void write_registration(struct json_writer *w, const struct entry *e)
@@ -101,7 +125,7 @@ void keeping_save(struct desk *desk)
         memcpy(k->text + n_name, w.bytes, w.length);
         k->job.registration = (struct store_registration){
             .number = desk->number, .name = k->text, .text = k->text + n_name};
-        store_post(desk->control->port, &k->job);
+        post(desk->control, k);
     }
     json_writer_deinit(&w);
 }
@@ -113,7 +137,7 @@ void keeping_forget_messages(struct control *control, uint64_t number)
     if (!k)
         return;
     k->job.forget = number;
-    store_post(control->port, &k->job);
+    post(control, k);
 }
 
 /* ---- The stash ---- */
@@ -161,5 +185,5 @@ void keeping_end(struct control *control, uint64_t number)
     if (!k)
         return;
     k->job.registration = (struct store_registration){.number = number};
-    store_post(control->port, &k->job);
+    post(control, k);
 }

@@ -106,6 +106,7 @@ static void release_static(struct call *call, struct desk *desk)
 void method_release(struct call *call)
 {
     struct desk *desk = access_owned_by_name(call);
+    struct connection *c = call->connection;
 
     if (!desk)
         return;
@@ -113,6 +114,8 @@ void method_release(struct call *call)
         release_static(call, desk);
     else if (desk_remove(desk, DROP_RELEASED, call) < 0)
         call_try_again(call, "no memory");
+    else
+        connection_await_writes(c);
 }
 
 /* ---- Attach ---- */

@@ -70,6 +70,7 @@ static void finish(struct registration *reg, struct desk *desk, bool is_resumed)
         fail_memory(reg);
         return;
     }
+    connection_await_writes(c);
     done(registration_free(reg), holder, is_resumed);
 }
 
