@@ -5,6 +5,7 @@
 #include "daemon/config/config.h"
 #include "daemon/store/stash.h"
 #include "daemon/store/store.h"
+#include "daemon/successor.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -44,14 +45,24 @@ int kept_open_store(struct kept *kept, const struct config *config)
     return r == -EPROTONOSUPPORT ? KEPT_UNKNOWN_VERSION : r;
 }
 
-int kept_open(struct kept *out)
+static int open_stash(struct kept *kept, struct successor *successor)
+{
+    size_t n_ends = successor->n_ends;
+
+    if (!successor->is_one)
+        return stash_open(&kept->stash, &kept->inherited);
+    successor->n_ends = 0;
+    return stash_open_ends(&kept->stash, successor->ends, n_ends);
+}
+
+int kept_open(struct kept *out, struct successor *successor)
 {
     int r;
 
     *out = (struct kept){0};
     r = inherited_read(&out->inherited);
     if (r == 0)
-        r = stash_open(&out->stash, &out->inherited);
+        r = open_stash(out, successor);
     return r == STASH_UNKNOWN_VERSION ? KEPT_UNKNOWN_VERSION : r;
 }
 

@@ -10,6 +10,8 @@ struct config;
 struct stash;
 struct store;
 
+struct successor;
+
 struct kept {
     struct inherited inherited;
     struct stash *stash;
@@ -22,10 +24,10 @@ enum kept_outcome {
 };
 
 /*
- * Takes what was passed and opens the stash. 0, KEPT_UNKNOWN_VERSION or -errno; all have been
- * logged. The caller closes it in each case.
+ * Takes what was passed, or what the old msgd gave its successor, and opens the stash. 0,
+ * KEPT_UNKNOWN_VERSION or -errno; all have been logged. The caller closes it in each case.
  */
-int kept_open(struct kept *out) MUST_USE;
+int kept_open(struct kept *out, struct successor *successor) MUST_USE;
 /* Opens the database, whose directory is made. 0, an outcome or -errno, logged. */
 int kept_open_store(struct kept *kept, const struct config *config) MUST_USE;
 /* What was posted to the database is carried out. Safe on a zeroed one. */

@@ -117,6 +117,7 @@ int main(int argc, char **argv)
     if (r != 0)
         return r == ARGUMENTS_DONE ? EX_OK : EX_USAGE;
     log_init(arguments.level);
+    arguments.server.argv = argv;
     r = arguments.is_check ? server_check(&arguments.server) : server_run(&arguments.server);
     return exit_code(r);
 }

@@ -8,23 +8,34 @@
 #include "daemon/data/watch_table.h"
 #include "daemon/host.h"
 #include "daemon/kept.h"
+#include "daemon/store/stash.h"
+#include "daemon/store/store.h"
+#include "daemon/successor.h"
+#include "daemon/upgrade.h"
+#include "proto/json_writer.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <systemd/sd-daemon.h>
 #include <time.h>
 #include <unistd.h>
 #include <uv.h>
 
 /* Blocks from this size up go back to the system when they are freed. */
-#define LARGE_BLOCK_BYTES (128 * 1024)
+#define LARGE_BLOCK_BYTES  (128 * 1024)
+#define NOTIFY_PATIENCE_US (UINT64_C(5) * 1000000)
 
-enum { ON_TERMINATE, ON_INTERRUPT, ON_HANGUP, N_SIGNALS };
+/* Who asked for one upgrade and is told; more than these see the end of their connection. */
+#define MAX_CALLERS 16
+
+enum { ON_TERMINATE, ON_INTERRUPT, ON_HANGUP, ON_UPGRADE, N_SIGNALS };
 
 struct server {
     const struct server_options *options;
@@ -36,6 +47,12 @@ struct server {
     struct control_socket socket;
     struct control *control;
     bool is_stopping;
+    struct successor successor;
+    struct upgrade upgrade;
+    bool is_handing_over;
+    struct upgrade_gift gift;
+    int callers[MAX_CALLERS]; /* n_callers of them, to be told */
+    size_t n_callers;
 };
 
 /* ---- Configuration ---- */
@@ -81,10 +98,13 @@ static int load(const struct server_options *options, struct config *out,
 
 static int load_again(void *context, struct config *out, struct config_error *error)
 {
-    return load(context, out, error, NULL);
+    const struct server *server = context;
+
+    return load(server->options, out, error, NULL);
 }
 
-static int load_at_start(const struct server_options *options, struct config *out, bool *is_private)
+static int load_at_start(const struct server_options *options, struct config *out, bool *is_private,
+                         struct successor *successor)
 {
     struct config_error error;
     char text[PATH_MAX + 320];
@@ -96,13 +116,15 @@ static int load_at_start(const struct server_options *options, struct config *ou
     if (r < 0)
         return error_trace(r, "cannot read the configuration");
     log_error("%s", config_error_print(&error, text, sizeof(text)));
+    successor_refuse(successor, text);
     return SERVER_BAD_CONFIGURATION;
 }
 
 int server_check(const struct server_options *options)
 {
+    struct successor none = {0};
     struct config config;
-    int r = load_at_start(options, &config, NULL);
+    int r = load_at_start(options, &config, NULL, &none);
 
     if (r != 0)
         return r;
@@ -145,6 +167,7 @@ static void stop(struct server *server)
     if (server->is_stopping)
         return;
     server->is_stopping = true;
+    upgrade_cancel(&server->upgrade);
     (void)sd_notify(0, "STOPPING=1");
     log_info("stopping");
     control_socket_remove(&server->socket);
@@ -164,11 +187,121 @@ static void reload(struct server *server)
     (void)sd_notify(0, "READY=1");
 }
 
+/* ---- Upgrade ---- */
+
+static void refuse_upgrade(struct server *server, const char *why)
+{
+    log_error("no upgrade: %s; this msgd goes on", why);
+    control_upgrade_failed(server->control, why);
+}
+
+/* Closes everything as in a stop, but for what the successor gets. */
+static void let_go(struct server *server)
+{
+    server->is_stopping = server->is_handing_over = true;
+    server->gift.owns_socket_file = server->socket.path != NULL;
+    server->gift.stash = server->kept.stash;
+    control_socket_disown(&server->socket);
+    stash_promise(server->kept.stash);
+    server->n_callers = control_upgrade_callers(server->control, server->callers, MAX_CALLERS);
+    control_close(server->control, on_stopped, server);
+}
+
+static void on_checked(void *context, const char *why_not)
+{
+    struct server *server = context;
+
+    if (why_not) {
+        refuse_upgrade(server, why_not);
+        return;
+    }
+    server->gift.listener = fcntl(server->socket.fd, F_DUPFD_CLOEXEC, 0);
+    if (server->gift.listener >= 0) {
+        let_go(server);
+    } else {
+        upgrade_cancel(&server->upgrade);
+        refuse_upgrade(server, "there are no descriptors");
+    }
+}
+
+/* One that is under way is for whoever asks meanwhile, too. */
+static void begin_upgrade(void *context)
+{
+    struct server *server = context;
+    struct upgrade *u = &server->upgrade;
+
+    if (server->is_stopping || u->is_under_way)
+        return;
+    log_info("an upgrade begins");
+    u->checked = on_checked;
+    u->context = server;
+    if (upgrade_begin(u, &server->loop, server->options->argv) < 0)
+        refuse_upgrade(server, u->why);
+}
+
+static void write_outcome(struct json_writer *w, const struct upgrade *u, bool is_done)
+{
+    json_begin_object(w, NULL);
+    if (!is_done)
+        json_put_string(w, "error", "io.msgd.TryAgain");
+    json_begin_object(w, "parameters");
+    if (is_done) {
+        json_put_int(w, "pid", u->pid);
+        json_put_string(w, "version", u->version);
+    } else {
+        json_put_string(w, "reason", u->why);
+    }
+    json_end_object(w);
+    json_end_object(w);
+    json_put_raw_bytes(w, "", 1);
+}
+
+static void answer_callers(struct server *server, bool is_done)
+{
+    struct json_writer w;
+
+    json_writer_init(&w);
+    write_outcome(&w, &server->upgrade, is_done);
+    for (size_t i = 0; i < server->n_callers; i++) {
+        if (!w.error)
+            (void)!send(server->callers[i], w.bytes, w.length, MSG_NOSIGNAL | MSG_DONTWAIT);
+        close(server->callers[i]);
+    }
+    json_writer_deinit(&w);
+}
+
+/* The successor serves, or this process begins anew in its place. */
+static int hand_over(struct server *server)
+{
+    struct upgrade *u = &server->upgrade;
+    int r;
+
+    server->kept.store = store_stop(server->kept.store);
+    r = upgrade_give(u, &server->gift);
+    if (r == 0) {
+        log_info("msgd %s serves now, pid %d", u->version, (int)u->pid);
+        (void)sd_notifyf(0, "MAINPID=%d", (int)u->pid);
+        (void)sd_notify_barrier(0, NOTIFY_PATIENCE_US);
+        answer_callers(server, true);
+    } else {
+        log_error("the successor took over and failed: %s; this msgd starts over", u->why);
+        answer_callers(server, false);
+        r = upgrade_start_over(server->options->argv, &server->gift);
+        error_trace(r, "cannot start over");
+    }
+    close(server->gift.listener);
+    return r;
+}
+
+/* ---- Signals ---- */
+
 static void on_signal(uv_signal_t *handle, int number)
 {
     struct server *server = handle->data;
 
-    if (number != SIGHUP)
+    if (number == SIGUSR2)
+        begin_upgrade(server);
+    else if (number != SIGHUP)
         stop(server);
     else if (!server->is_stopping)
         reload(server);
@@ -190,8 +323,10 @@ static void start_watchdog(struct server *server)
 
 static int open_handles(struct server *server)
 {
-    static const int numbers[N_SIGNALS] = {
-        [ON_TERMINATE] = SIGTERM, [ON_INTERRUPT] = SIGINT, [ON_HANGUP] = SIGHUP};
+    static const int numbers[N_SIGNALS] = {[ON_TERMINATE] = SIGTERM,
+                                           [ON_INTERRUPT] = SIGINT,
+                                           [ON_HANGUP] = SIGHUP,
+                                           [ON_UPGRADE] = SIGUSR2};
 
     (void)uv_timer_init(&server->loop, &server->watchdog);
     for (int i = 0; i < N_SIGNALS; i++)
@@ -212,7 +347,16 @@ static int open_handles(struct server *server)
 
 static int open_socket(struct server *server, struct config *config, bool is_private)
 {
-    int r = control_socket_inherit(&server->socket, &server->kept.inherited, &config->socket_path);
+    struct successor *successor = &server->successor;
+    int r;
+
+    if (successor->is_one) {
+        r = control_socket_adopt(&server->socket, successor->listener, successor->owns_socket_file,
+                                 &config->socket_path);
+        successor->listener = -1;
+        return r;
+    }
+    r = control_socket_inherit(&server->socket, &server->kept.inherited, &config->socket_path);
 
     if (r != 0)
         return r < 0 ? r : 0;
@@ -251,11 +395,12 @@ static int open_control(struct server *server, struct config *config, int max_de
                                       .stash = server->kept.stash,
                                       .max_descriptor = max_descriptor,
                                       .config = config,
-                                      .load = load_again};
+                                      .load = load_again,
+                                      .context = server,
+                                      .upgrade = begin_upgrade};
     int r = refuse_kept(kept_open_store(&server->kept, config));
 
     options.store = server->kept.store;
-    options.context = (void *)(uintptr_t)server->options;
     if (r == 0)
         r = open_handles(server);
     if (r == 0)
@@ -268,6 +413,7 @@ static void serve(struct server *server, const struct config *config)
 {
     (void)config;
     (void)sd_notify(0, "READY=1");
+    successor_ready(&server->successor);
     uv_run(&server->loop, UV_RUN_DEFAULT);
 }
 
@@ -296,10 +442,16 @@ static int run_with_loop(struct server *server, struct config *config, bool is_p
 static int run_with_kept(struct server *server, struct config *config, bool is_private,
                          int max_descriptor)
 {
-    int r = refuse_kept(kept_open(&server->kept));
+    int r = successor_take_over(&server->successor, config);
 
+    if (r == SUCCESSOR_REFUSED)
+        return SERVER_IS_TOO_OLD;
+    if (r == 0)
+        r = refuse_kept(kept_open(&server->kept, &server->successor));
     if (r == 0)
         r = run_with_loop(server, config, is_private, max_descriptor);
+    if (r == 0 && server->is_handing_over)
+        r = hand_over(server);
     kept_close(&server->kept);
     return r;
 }
@@ -314,9 +466,12 @@ int server_run(const struct server_options *options)
     /* A fixed threshold: glibc would raise it with each large block that is freed, and keep the
      * next. */
     (void)mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK_BYTES);
-    r = load_at_start(options, &config, &is_private);
-    if (r != 0)
+    successor_init(&server.successor);
+    r = load_at_start(options, &config, &is_private, &server.successor);
+    if (r != 0) {
+        successor_deinit(&server.successor);
         return r;
+    }
     host_warn(&config);
     max_descriptor = host_raise_descriptors();
     r = max_descriptor < 0 ? max_descriptor : open_loop(&server, max_descriptor);
@@ -324,6 +479,9 @@ int server_run(const struct server_options *options)
         r = run_with_kept(&server, &config, is_private, max_descriptor);
         uv_loop_close(&server.loop);
     }
+    if (r != 0)
+        successor_refuse(&server.successor, "it could not take over; its log says why");
+    successor_deinit(&server.successor);
     config_deinit(&config);
     return r;
 }

@@ -6,6 +6,7 @@
 #include "daemon/base/error.h"
 
 struct server_options {
+    char **argv;                 /* of this process, for a successor */
     const char *config_path;     /* NULL: the default one, which need not exist */
     const char *socket_path;     /* NULL: the configuration's */
     const char *state_directory; /* NULL: the configuration's */

@@ -13,8 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const verb_names[] = {"reload",  "release",    "quarantine",
-                                         "metrics", "check-host", NULL};
+static const char *const verb_names[] = {"reload",     "release", "quarantine", "metrics",
+                                         "check-host", "upgrade", NULL};
 
 static const struct tool_spec tool = {
     .name = "msgctl",
@@ -27,7 +27,8 @@ static const struct tool_spec tool = {
                "  quarantine replay [ID|NAME] give them to their endpoint again\n"
                "  quarantine purge [ID|NAME]  forget them\n"
                "  metrics                     all counters, as Prometheus text\n"
-               "  check-host                  is this host set up to lose nothing?\n",
+               "  check-host                  is this host set up to lose nothing?\n"
+               "  upgrade                     let msgd's program, as it is now, take over\n",
     .operand_kind = OPERANDS_VERBS,
     .verbs = verb_names,
     .min_operands = 1,
@@ -107,6 +108,23 @@ static int metrics(const struct common_options *common, char **words, size_t n_w
     return code;
 }
 
+static int upgrade(const struct common_options *common, char **words, size_t n_words)
+{
+    json_t *reply;
+    (void)words;
+    (void)n_words;
+    int code = call(common, "io.msgd.Upgrade", json_object(), &reply);
+    if (code != EXIT_DONE)
+        return code;
+    if (common->json)
+        code = tool_print_json(reply);
+    else
+        printf("msgd %s serves, pid %lld\n", json_string_value(json_object_get(reply, "version")),
+               number_at(reply, "pid"));
+    json_decref(reply);
+    return code;
+}
+
 static int print_checks_json(const struct host_check *checks)
 {
     struct json_writer w;
@@ -173,7 +191,7 @@ static const struct {
     int (*run)(const struct common_options *common, char **words, size_t n_words);
 } verbs[] = {
     {"reload", 0, reload},   {"release", 1, release},  {"quarantine", 3, quarantine_run},
-    {"metrics", 0, metrics}, {"check-host", 0, check},
+    {"metrics", 0, metrics}, {"check-host", 0, check}, {"upgrade", 0, upgrade},
 };
 
 static int unknown(const char *word)

@@ -283,6 +283,7 @@ static struct control *control_new(const struct control_options *options)
     list_init(&control->watchers);
     list_init(&control->vacated);
     list_init(&control->unwritten);
+    list_init(&control->upgrades);
     return control;
 }
 
@@ -435,6 +436,7 @@ void control_close(struct control *control, void (*done)(void *context), void *c
         passing_begin(control);
     else
         end_sessions(control);
+    control_upgrade_failed(control, "msgd stops");
     list_for_each(at, next, &control->connections)
         connection_fail(list_member(at, struct connection, link), "hung up: msgd stops");
     run_ready(control);

@@ -28,6 +28,9 @@ struct control_options {
      */
     int (*load)(void *context, struct config *out, struct config_error *error);
     void *context;
+    /* An administrator asks for an upgrade. Ends in control_upgrade_failed, or in control_close
+     * after control_upgrade_callers. Not asked again before. */
+    void (*upgrade)(void *context);
 };
 
 /*
@@ -39,6 +42,14 @@ int control_open(struct control **out, const struct control_options *options) MU
 /* Reads the configuration and applies what has changed. 0, CONFIG_REFUSED (*error says why; nothing
  * has changed), -ENOMEM. */
 int control_reload(struct control *control, struct config_error *error) MUST_USE;
+
+/* No upgrade, or the old one goes on: who asked hears why. */
+void control_upgrade_failed(struct control *control, const char *why);
+/*
+ * The connections of those who asked for the upgrade, to be answered (upgrade_answer) when the
+ * successor serves; at most `max`, the caller's, open beyond control_close. Returns how many.
+ */
+size_t control_upgrade_callers(struct control *control, int *fds, size_t max);
 
 /*
  * Accepts nobody any more, writes what is queued (briefly), drains and closes every endpoint. done

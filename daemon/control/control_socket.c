@@ -242,6 +242,24 @@ int control_socket_inherit(struct control_socket *out, struct inherited *inherit
     return r < 0 ? r : 1;
 }
 
+int control_socket_adopt(struct control_socket *out, int fd, bool owns_file, char **path)
+{
+    int r = use_inherited(fd, path);
+
+    *out = (struct control_socket){.fd = fd};
+    if (r == 0 && owns_file)
+        r = note_file(out, *path);
+    if (r < 0)
+        close(fd);
+    return r;
+}
+
+void control_socket_disown(struct control_socket *socket)
+{
+    free(socket->path);
+    socket->path = NULL;
+}
+
 void control_socket_remove(struct control_socket *socket)
 {
     struct stat st;

@@ -35,6 +35,15 @@ int control_socket_listen(struct control_socket *out, const char *path, bool is_
 int control_socket_inherit(struct control_socket *out, struct inherited *inherited,
                            char **path) MUST_USE;
 
+/*
+ * The one that a predecessor served: takes fd, also on failure. owns_file: its file is ours to
+ * remove. *path as above. 0 or -errno.
+ */
+int control_socket_adopt(struct control_socket *out, int fd, bool owns_file, char **path) MUST_USE;
+
+/* Whoever took fd serves on: the file is not removed by control_socket_remove. */
+void control_socket_disown(struct control_socket *socket);
+
 /* Removes the file if it is still the one that was made. fd is not closed: whoever took it does
  * that. */
 void control_socket_remove(struct control_socket *socket);

@@ -26,6 +26,7 @@ static const struct method methods[] = {
     {.name = "io.msgd.Close", .run = method_close},
     {.name = "io.msgd.Resolve", .run = method_resolve},
     {.name = "io.msgd.Reload", .run = method_reload},
+    {.name = "io.msgd.Upgrade", .run = method_upgrade},
     {.name = "io.msgd.Quarantine", .run = method_quarantine},
     {.name = "io.msgd.QuarantineReplay", .run = method_quarantine_replay},
     {.name = "io.msgd.QuarantinePurge", .run = method_quarantine_purge},

@@ -38,6 +38,7 @@ void method_refuse(struct call *call);
 void method_write(struct call *call);
 void method_close(struct call *call);
 void method_reload(struct call *call);
+void method_upgrade(struct call *call);
 void method_quarantine(struct call *call);
 void method_quarantine_replay(struct call *call);
 void method_quarantine_purge(struct call *call);

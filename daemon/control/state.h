@@ -51,6 +51,7 @@ struct control {
     uint64_t n_writes;       /* of registrations, posted to the database */
     uint64_t n_written;      /* of those, done */
     struct list unwritten;   /* connections whose answers wait for some of them */
+    struct list upgrades;    /* calls that wait for the upgrade under way */
     struct list vacated;     /* desks whose waiters may have a chance */
     uint64_t change;         /* counts changes of desks */
     bool is_port_awaited;    /* something pending may get an address that is being left */

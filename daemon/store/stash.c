@@ -18,7 +18,8 @@ struct stash {
     uint64_t seed;
     uint64_t last_number;
     uint64_t last_serial;
-    bool is_kept;
+    bool is_kept;     /* by systemd */
+    bool is_promised; /* to a successor */
     bool is_dirty;
 };
 
@@ -424,9 +425,14 @@ struct stash *stash_close(struct stash *s)
 
 /* ---- Asking ---- */
 
+void stash_promise(struct stash *s)
+{
+    s->is_promised = true;
+}
+
 bool stash_is_kept(const struct stash *s)
 {
-    return s->is_kept;
+    return s->is_kept || s->is_promised;
 }
 
 void stash_each_left(struct stash *s, uint32_t kind,

@@ -57,6 +57,9 @@ int stash_open_ends(struct stash **out, const int *ends, size_t n) MUST_USE;
 /* Closes this process's hold on it; what is kept stays kept. Returns NULL; NULL is fine. */
 struct stash *stash_close(struct stash *s);
 
+/* A successor waits for the ends: from now on the stash counts as kept. */
+void stash_promise(struct stash *s);
+
 /* Whether somebody else holds the other ends, so that what is put in outlives this process. */
 bool stash_is_kept(const struct stash *s);
 
