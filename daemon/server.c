@@ -270,6 +270,14 @@ static void answer_callers(struct server *server, bool is_done)
     json_writer_deinit(&w);
 }
 
+/* systemd listens to the main process alone: to the successor from here on. */
+static void tell_main_pid(pid_t pid)
+{
+    (void)sd_notifyf(0, "MAINPID=%d", (int)pid);
+    if (getenv("NOTIFY_SOCKET"))
+        (void)sd_notify_barrier(0, NOTIFY_PATIENCE_US);
+}
+
 /* The successor serves, or this process begins anew in its place. */
 static int hand_over(struct server *server)
 {
@@ -277,14 +285,14 @@ static int hand_over(struct server *server)
     int r;
 
     server->kept.store = store_stop(server->kept.store);
+    tell_main_pid(u->pid);
     r = upgrade_give(u, &server->gift);
     if (r == 0) {
         log_info("msgd %s serves now, pid %d", u->version, (int)u->pid);
-        (void)sd_notifyf(0, "MAINPID=%d", (int)u->pid);
-        (void)sd_notify_barrier(0, NOTIFY_PATIENCE_US);
         answer_callers(server, true);
     } else {
         log_error("the successor took over and failed: %s; this msgd starts over", u->why);
+        tell_main_pid(getpid());
         answer_callers(server, false);
         r = upgrade_start_over(server->options->argv, &server->gift);
         error_trace(r, "cannot start over");
