@@ -25,8 +25,6 @@
 #define SUCCESSOR_FD      3 /* the successor's end, in the successor */
 #define BUFFER_BYTES      (256 * 1024)
 
-extern char **environ;
-
 static int fail(struct upgrade *u, int error, const char *what)
 {
     snprintf(u->why, sizeof(u->why), "%s: %s", what, strerrordesc_np(-error));
