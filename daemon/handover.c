@@ -2,7 +2,11 @@
 /* What an old msgd and its successor say to each other. */
 #include "daemon/handover.h"
 
+#include "daemon/data/vault.h"
+#include "daemon/data/worker.h"
 #include "daemon/store/stash_segment.h"
+#include "proto/ring.h"
+#include "proto/session.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -82,6 +86,9 @@ int handover_receive(int fd, int timeout_ms, struct handover_message *out)
     if (r < 0)
         return r;
     n = recvmsg(fd, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+    /* It went without having read everything; what it said before is still there. */
+    if (n < 0 && errno == ECONNRESET)
+        n = recvmsg(fd, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
     if (n <= 0)
         return n == 0 || errno == ECONNRESET ? -EPIPE : -errno;
     take_descriptors(&message, out);
@@ -97,8 +104,10 @@ int handover_receive(int fd, int timeout_ms, struct handover_message *out)
 
 const char *layouts_text(void)
 {
-    static char text[64];
+    static char text[128];
 
-    snprintf(text, sizeof(text), "stash %d", STASH_VERSION);
+    snprintf(text, sizeof(text), "stash %d, vault %u, ring %u, session %u, carrier %u",
+             STASH_VERSION, VAULT_VERSION, RING_VERSION, SESSION_SAVED_VERSION,
+             CARRIER_SAVED_VERSION);
     return text;
 }

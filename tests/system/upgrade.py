@@ -173,7 +173,6 @@ class Upgrade(Story):
             consumer.wait_for_lines(i + 1)
             msgd.upgrade()
             msgd.wait_for_state("thermo", "attached", 20)
-            msgd.sent.clear()
         msgd.send("thermo", ["2"])
         consumer.wait_for_lines(3)
         self.assertEqual(consumer.lines(), ["0", "1", "2"])
