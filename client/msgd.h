@@ -68,6 +68,8 @@ MSGD_API const char *msgd_socket(const struct msgd *m);
 enum msgd_mode { MSGD_EXCLUSIVE, MSGD_SHARE, MSGD_COPY };
 enum msgd_on_conflict { MSGD_REJECT, MSGD_QUEUE, MSGD_REPLACE };
 enum msgd_when_full { MSGD_DROP_NEW, MSGD_DROP_OLD };
+/* What msgd does about a consumer that holds messages and releases none. */
+enum msgd_on_stall { MSGD_STALL_SHOW, MSGD_STALL_AWAY };
 enum msgd_format { MSGD_JSON, MSGD_RAW };
 /* AUTO: whoever connects is accepted while somebody listens. ASK: the listener decides. */
 enum msgd_sessions { MSGD_SESSIONS_OFF, MSGD_SESSIONS_AUTO, MSGD_SESSIONS_ASK };
@@ -94,6 +96,10 @@ struct msgd_registration {
     int is_single_port;          /* 1: sessions share the endpoint's port, for servers behind NAT */
     int no_gro;                  /* 1: keep kernel_dropped exact, at a cost in speed */
     uint32_t receive_buffer_bytes;
+    uint32_t max_deliver; /* what has come back so often goes to the quarantine; 0: no bound */
+    uint32_t ttl_s;       /* what nobody has taken for so long is dropped; 0: nothing */
+    int64_t stall_s;      /* a consumer that releases nothing for so long has stalled; -1: never */
+    enum msgd_on_stall on_stall;
 };
 
 /* What it has become. The strings live until msgd_close. */

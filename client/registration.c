@@ -110,6 +110,7 @@ static const char *const mode_keys[] = {"exclusive", "share", "copy"};
 static const char *const on_conflict_keys[] = {"reject", "queue", "replace"};
 static const char *const when_full_keys[] = {"drop-new", "drop-old"};
 static const char *const format_keys[] = {"json", "raw"};
+static const char *const on_stall_keys[] = {"show", "away"};
 static const char *const sessions_keys[] = {"off", "auto", "ask"};
 
 #define N_KEYS(keys) (sizeof(keys) / sizeof((keys)[0]))
@@ -127,6 +128,10 @@ static const char *bad_field(const struct msgd_registration *from)
         return "format";
     if ((unsigned)from->sessions >= N_KEYS(sessions_keys))
         return "sessions";
+    if ((unsigned)from->on_stall >= N_KEYS(on_stall_keys))
+        return "on_stall";
+    if (from->stall_s < -1)
+        return "stall_s";
     if (from->lease_s < MSGD_LEASE_NONE)
         return "lease_s";
     if (from->mailbox_bytes > INT64_MAX)
@@ -140,6 +145,18 @@ static void put_lease(struct json_writer *w, int64_t lease_s)
         json_put_int(w, "lease_s", 0);
     else if (lease_s != MSGD_LEASE_DEFAULT)
         json_put_int(w, "lease_s", lease_s);
+}
+
+static void put_care(struct json_writer *w, const struct msgd_registration *from)
+{
+    if (from->max_deliver != 0)
+        json_put_uint(w, "max_deliver", from->max_deliver);
+    if (from->ttl_s != 0)
+        json_put_uint(w, "ttl_s", from->ttl_s);
+    if (from->stall_s != 0)
+        json_put_int(w, "stall_s", from->stall_s > 0 ? from->stall_s : 0);
+    if (from->on_stall != MSGD_STALL_SHOW)
+        json_put_string(w, "on_stall", on_stall_keys[from->on_stall]);
 }
 
 /* Only what is not the default, so that an older msgd is not asked about newer fields. */
@@ -177,6 +194,7 @@ static void put_members(struct json_writer *w, const struct msgd_registration *f
         json_put_bool(w, "gro", false);
     if (from->receive_buffer_bytes != 0)
         json_put_uint(w, "receive_buffer_bytes", from->receive_buffer_bytes);
+    put_care(w, from);
 }
 
 /* The members as text without the braces around them; NULL: no memory. */

@@ -95,7 +95,10 @@ static const struct {
     {"quota_exceeded", "its owner's mailbox_bytes_per_uid was used up",
      "consume what waits, or have the limit raised"},
     {"no_memory", "the machine had no memory for it", "see to memory on this machine"},
-    {"expired", "the lease ended before a consumer came", "a longer lease, or an earlier consumer"},
+    {"expired", "older than ttl_s, or the lease ended before a consumer came",
+     "a longer ttl_s or lease, or an earlier consumer"},
+    {"max_deliver", "given to consumers max_deliver times, and released by none",
+     "msgctl quarantine list NAME shows them; replay gives them again"},
     {"released", "the endpoint was released while it waited", "consume before releasing"},
 };
 
@@ -160,6 +163,28 @@ static void say_away(const struct report *r)
         figure_exact(e->queued, queued), e->queued == 1 ? "" : "s", e->queued == 1 ? "s" : "");
 }
 
+static void say_stalled(const struct report *r)
+{
+    const struct endpoint *e = r->e;
+    char time[FIGURE_MAX];
+    const json_t *consumer;
+    size_t i;
+
+    json_array_foreach(e->consumers, i, consumer)
+    {
+        if (!json_is_true(json_object_get(consumer, "stalled")))
+            continue;
+        say(r,
+            "%s: its consumer pid %lld has stalled: it holds %lld message%s and has released none "
+            "for "
+            "%s or longer; is it stuck?",
+            e->name, (long long)number_at(consumer, "pid", 0),
+            (long long)number_at(consumer, "queued", 0),
+            number_at(consumer, "queued", 0) == 1 ? "" : "s",
+            figure_duration(number_at(e->json, "stall_s", 0), time));
+    }
+}
+
 static bool is_full(const struct endpoint *e)
 {
     return e->mailbox_bytes > 0 && e->mailbox_used >= e->mailbox_bytes - e->mailbox_bytes / 20;
@@ -220,6 +245,7 @@ void endpoint_troubles(const struct endpoint *e, const struct surroundings *arou
     say_pending(&r);
     say_kernel_drops(&r);
     say_full(&r);
+    say_stalled(&r);
     say_away(&r);
     say_small_buffer(&r);
 }

@@ -69,19 +69,21 @@ static void print_settings(const struct listing *l, const struct endpoint *e, FI
 {
     char lease[64], mailbox[FIGURE_MAX], buffer[FIGURE_MAX], allow[1200];
     const json_t *j = e->json;
-    print_line(l, out, "settings",
-               "mode %s, on_conflict %s, may_replace %s, lease %s, mailbox_bytes %lld (%s), "
-               "when_full %s, format %s, max_message_bytes %lld, gro %s, receive_buffer_bytes %lld "
-               "(granted: %s), sessions %s, session_ports %s",
-               text_at(j, "mode"), text_at(j, "on_conflict"),
-               json_is_false(json_object_get(j, "may_replace")) ? "no" : "yes",
-               lease_text(e, lease), number_at(j, "mailbox_bytes"),
-               figure_bytes((uint64_t)number_at(j, "mailbox_bytes"), mailbox), e->when_full,
-               text_at(j, "format"), number_at(j, "max_message_bytes"),
-               json_is_false(json_object_get(j, "gro")) ? "off" : "on",
-               number_at(j, "receive_buffer_bytes"),
-               figure_bytes(e->receive_buffer_granted, buffer), text_at(j, "sessions_mode"),
-               text_at(j, "session_ports"));
+    print_line(
+        l, out, "settings",
+        "mode %s, on_conflict %s, may_replace %s, lease %s, mailbox_bytes %lld (%s), "
+        "when_full %s, format %s, max_message_bytes %lld, gro %s, receive_buffer_bytes %lld "
+        "(granted: %s), max_deliver %lld, ttl_s %lld, stall_s %lld, on_stall %s, sessions %s, "
+        "session_ports %s",
+        text_at(j, "mode"), text_at(j, "on_conflict"),
+        json_is_false(json_object_get(j, "may_replace")) ? "no" : "yes", lease_text(e, lease),
+        number_at(j, "mailbox_bytes"),
+        figure_bytes((uint64_t)number_at(j, "mailbox_bytes"), mailbox), e->when_full,
+        text_at(j, "format"), number_at(j, "max_message_bytes"),
+        json_is_false(json_object_get(j, "gro")) ? "off" : "on",
+        number_at(j, "receive_buffer_bytes"), figure_bytes(e->receive_buffer_granted, buffer),
+        number_at(j, "max_deliver"), number_at(j, "ttl_s"), number_at(j, "stall_s"),
+        text_at(j, "on_stall"), text_at(j, "sessions_mode"), text_at(j, "session_ports"));
     print_line(l, out, "allow", "%s",
                join(json_object_get(j, "allow"), "everyone", allow, sizeof allow));
 }
@@ -140,15 +142,16 @@ static int add_consumer(const struct listing *l, const json_t *c, struct table *
                                  text_at(c, "kind"),
                                  figure_exact((uint64_t)number_at(c, "delivered"), delivered),
                                  figure_exact((uint64_t)number_at(c, "queued"), queued),
-                                 figure_exact((uint64_t)number_at(c, "missed"), missed)};
+                                 figure_exact((uint64_t)number_at(c, "missed"), missed),
+                                 json_is_true(json_object_get(c, "stalled")) ? "stalled" : ""};
     return table_add(t, cells);
 }
 
 static int print_consumers(const struct listing *l, const struct endpoint *e, FILE *out)
 {
-    static const struct table_column columns[] = {{"CONSUMER", false, 10}, {"UID", true, 0},
-                                                  {"KIND", false, 0},      {"DELIVERED", true, 0},
-                                                  {"QUEUED", true, 0},     {"MISSED", true, 0}};
+    static const struct table_column columns[] = {
+        {"CONSUMER", false, 10}, {"UID", true, 0},    {"KIND", false, 0}, {"DELIVERED", true, 0},
+        {"QUEUED", true, 0},     {"MISSED", true, 0}, {"", false, 0}};
     struct table t;
     const json_t *consumer;
     size_t i;

@@ -44,6 +44,17 @@ static const struct option_spec specs[] = {
      OPTION_FLAG, OFFSET(no_gro)},
     {"receive-buffer-bytes", 0, "BYTES", "room in the kernel for what msgd has not read yet (4M)",
      OPTION_BYTES, OFFSET(receive_buffer_bytes), .min = 1, .max = 1073741824},
+    {"max-deliver", 0, "N",
+     "a message that N consumers or tries had and did not release goes to the quarantine (0: no "
+     "bound)",
+     OPTION_INTEGER, OFFSET(max_deliver), .max = 31},
+    {"ttl", 0, "S", "drop a message that nobody has taken for S seconds (0: never)", OPTION_INTEGER,
+     OFFSET(ttl), .max = 4294967295.0},
+    {"stall", 0, "S",
+     "a consumer that holds messages and releases none for S seconds has stalled (60; 0: never)",
+     OPTION_INTEGER, OFFSET(stall), .max = 4294967295.0},
+    {"on-stall", 0, "WHAT", "show it, or treat it as gone away (show)", OPTION_CHOICE,
+     OFFSET(on_stall), "show away"},
     {"count", 'n', "N", "end after N messages", OPTION_INTEGER, OFFSET(count), .min = 1,
      .max = 1e15},
     {"timeout", 't', "S",
@@ -87,6 +98,10 @@ void recv_options_init(struct recv_options *o)
         .format = NOT_GIVEN,
         .max_message_bytes = NOT_GIVEN,
         .receive_buffer_bytes = NOT_GIVEN,
+        .max_deliver = NOT_GIVEN,
+        .ttl = NOT_GIVEN,
+        .stall = NOT_GIVEN,
+        .on_stall = NOT_GIVEN,
         .timeout = -1,
         .exec_timeout = 30,
     };
@@ -120,7 +135,8 @@ bool recv_options_have_settings(const struct recv_options *o)
            o->on_conflict != NOT_GIVEN || o->no_replace || o->lease != LEASE_NOT_GIVEN ||
            o->single_port || o->mailbox_bytes != NOT_GIVEN || o->when_full != NOT_GIVEN ||
            o->format != NOT_GIVEN || o->max_message_bytes != NOT_GIVEN || o->allow.n > 0 ||
-           o->no_gro || o->receive_buffer_bytes != NOT_GIVEN;
+           o->no_gro || o->receive_buffer_bytes != NOT_GIVEN || o->max_deliver != NOT_GIVEN ||
+           o->ttl != NOT_GIVEN || o->stall != NOT_GIVEN || o->on_stall != NOT_GIVEN;
 }
 
 /* The library takes 0 for "the default". */
@@ -157,5 +173,9 @@ void recv_options_registration(const struct recv_options *o, struct msgd_registr
         .is_single_port = o->single_port,
         .no_gro = o->no_gro,
         .receive_buffer_bytes = (uint32_t)given_or_0(o->receive_buffer_bytes),
+        .max_deliver = (uint32_t)given_or_0(o->max_deliver),
+        .ttl_s = (uint32_t)given_or_0(o->ttl),
+        .stall_s = o->stall == 0 ? -1 : given_or_0(o->stall),
+        .on_stall = (enum msgd_on_stall)given_or_0(o->on_stall),
     };
 }

@@ -22,6 +22,10 @@ struct recv_options {
     struct option_list allow;
     bool no_gro;
     int64_t receive_buffer_bytes;
+    int64_t max_deliver;
+    int64_t ttl;
+    int64_t stall;
+    int on_stall;
     int64_t count;  /* 0: no end */
     double timeout; /* -1: for ever */
     const char *exec;

@@ -3,6 +3,7 @@
 #include "daemon/config/settings_json.h"
 #include "daemon/config/printable.h"
 #include "proto/name.h"
+#include "proto/ring.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -307,6 +308,47 @@ static int parse_receive_buffer_bytes(struct parse *p, json_t *value)
     return 0;
 }
 
+/* 0 to most. */
+static int parse_count(struct parse *p, json_t *value, int64_t most, uint32_t *out)
+{
+    int64_t n = 0;
+
+    if (parse_integer(p, value, 0, most, &n) != 0)
+        return SETTINGS_REFUSED;
+    *out = (uint32_t)n;
+    return 0;
+}
+
+static int parse_max_deliver(struct parse *p, json_t *value)
+{
+    p->given |= FIELD_BIT(MAX_DELIVER);
+    return parse_count(p, value, RECORD_MAX_RETURNS, &p->out->max_deliver);
+}
+
+static int parse_ttl_s(struct parse *p, json_t *value)
+{
+    p->given |= FIELD_BIT(TTL);
+    return parse_count(p, value, UINT32_MAX, &p->out->ttl_s);
+}
+
+static int parse_stall_s(struct parse *p, json_t *value)
+{
+    p->given |= FIELD_BIT(STALL);
+    return parse_count(p, value, UINT32_MAX, &p->out->stall_s);
+}
+
+static int parse_on_stall(struct parse *p, json_t *value)
+{
+    static const char *const choices[] = {"show", "away", NULL};
+    unsigned choice;
+
+    if (parse_choice(p, value, choices, &choice) != 0)
+        return SETTINGS_REFUSED;
+    p->out->on_stall = (enum stall_rule)choice;
+    p->given |= FIELD_BIT(ON_STALL);
+    return 0;
+}
+
 static int parse_sessions(struct parse *p, json_t *value)
 {
     static const char *const choices[] = {"off", "auto", "ask", NULL};
@@ -394,6 +436,10 @@ static const struct field {
     {"gro", IN_BOTH, parse_gro},
     {"shards", IN_BOTH, parse_shards},
     {"receive_buffer_bytes", IN_BOTH, parse_receive_buffer_bytes},
+    {"max_deliver", IN_BOTH, parse_max_deliver},
+    {"ttl_s", IN_BOTH, parse_ttl_s},
+    {"stall_s", IN_BOTH, parse_stall_s},
+    {"on_stall", IN_BOTH, parse_on_stall},
     {"sessions", IN_BOTH, parse_sessions},
     {"session_ports", IN_BOTH, parse_session_ports},
     {"users", IN_CONFIG, parse_users},

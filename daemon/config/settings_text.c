@@ -30,6 +30,10 @@ void settings_write(struct json_writer *w, const struct settings *s)
     put_allow(w, s);
     json_put_bool(w, "gro", s->gro);
     json_put_uint(w, "receive_buffer_bytes", s->receive_buffer_bytes);
+    json_put_uint(w, "max_deliver", s->max_deliver);
+    json_put_uint(w, "ttl_s", s->ttl_s);
+    json_put_uint(w, "stall_s", s->stall_s);
+    json_put_string(w, "on_stall", stall_rule_key(s->on_stall));
     json_put_string(w, "sessions", session_rule_key(s->sessions));
     json_put_string(w, "session_ports", session_ports_key(s->session_ports));
 }

@@ -8,6 +8,7 @@
 #include "daemon/control/keeping.h"
 #include "daemon/control/registration.h"
 #include "daemon/control/restore.h"
+#include "daemon/control/stalled.h"
 #include "daemon/control/state.h"
 #include "daemon/control/statics.h"
 #include "daemon/control/tap.h"
@@ -103,6 +104,15 @@ static void on_endpoint_failed(void *context, struct endpoint *endpoint, int err
         desk_failed(desk, error);
 }
 
+static void on_consumers_stalled(void *context, struct endpoint *endpoint)
+{
+    const struct control *control = context;
+    struct desk *desk = endpoint_context(endpoint);
+
+    if (!control->is_closing && desk->entry && desk->entry->endpoint == endpoint)
+        stalled_end(desk);
+}
+
 static void on_session_asked(void *context, struct endpoint *endpoint,
                              const struct session_ask *ask)
 {
@@ -182,6 +192,7 @@ static int start_workers(struct control *control)
                    .rejected = on_rejected,
                    .tapped = on_tapped,
                    .endpoint_failed = on_endpoint_failed,
+                   .consumers_stalled = on_consumers_stalled,
                    .session_asked = on_session_asked,
                    .session_moved = on_session_moved,
                    .session_ended = on_session_ended,

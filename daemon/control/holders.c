@@ -25,6 +25,15 @@ struct holder *holder_find(const struct desk *desk, const struct connection *c)
     return NULL;
 }
 
+const void *holder_key(const struct holder *holder)
+{
+    const struct connection *c = holder->connection;
+
+    if (holder->kind == HOLDER_ATTACHED)
+        return c->lanes[holder->desk->lane].link;
+    return holder->kind == HOLDER_RECEIVING ? receive_key(holder->receive) : NULL;
+}
+
 int holder_join(struct holder **out, struct desk *desk, struct connection *c)
 {
     struct holder *holder = calloc(1, sizeof(*holder));

@@ -35,6 +35,8 @@ struct holder {
 
 /* The connection's part in it; NULL: none. */
 struct holder *holder_find(const struct desk *desk, const struct connection *c);
+/* What its worker calls it in a snapshot; NULL: nothing yet. */
+const void *holder_key(const struct holder *holder);
 /* Makes the connection a consumer; it must not be one. 0 or -ENOMEM. */
 int holder_join(struct holder **out, struct desk *desk, struct connection *c) MUST_USE;
 /* Has the worker forget an attached one, which stays a holder. 0 or -ENOMEM. */

@@ -62,6 +62,10 @@ static void put_settings(struct json_writer *w, const struct listing *l)
     json_put_int(w, "shards", 1);
     json_put_uint(w, "receive_buffer_bytes", s->receive_buffer_bytes);
     json_put_uint(w, "receive_buffer_granted", l->receive_buffer_granted);
+    json_put_uint(w, "max_deliver", s->max_deliver);
+    json_put_uint(w, "ttl_s", s->ttl_s);
+    json_put_uint(w, "stall_s", s->stall_s);
+    json_put_string(w, "on_stall", stall_rule_key(s->on_stall));
     json_put_string(w, "sessions_mode", session_rule_key(s->sessions));
     json_put_string(w, "session_ports", session_ports_key(s->session_ports));
     put_strings(w, "users", s->users, s->n_users);
@@ -123,6 +127,7 @@ static void put_consumers(struct json_writer *w, const struct listing *l)
         json_put_uint(w, "delivered", c->delivered);
         json_put_uint(w, "queued", c->queued);
         json_put_uint(w, "missed", c->missed);
+        json_put_bool(w, "stalled", c->is_stalled);
         json_end_object(w);
     }
     json_end_array(w);

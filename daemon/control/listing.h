@@ -20,6 +20,7 @@ struct listing_consumer {
     uint64_t delivered;
     uint64_t queued;
     uint64_t missed;
+    bool is_stalled;
 };
 
 /* A session, as it is shown. */

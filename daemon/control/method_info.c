@@ -121,6 +121,7 @@ static bool on_row(void *context, const struct desk *desk, const struct snapshot
     snprintf(row->name, sizeof(row->name), "%s", desk->name);
     if (s) {
         row->mailbox_used = s->mailbox_used;
+        row->n_stalled = s->n_stalled;
         row->ledger = s->ledger;
     }
     g->n_rows++;

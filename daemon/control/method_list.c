@@ -79,19 +79,10 @@ static const char *executable(struct watch *watch, pid_t pid)
     return watch->exe[0] ? watch->exe : NULL;
 }
 
-static const void *key_of(const struct holder *holder)
-{
-    const struct connection *c = holder->connection;
-
-    if (holder->kind == HOLDER_ATTACHED)
-        return c->lanes[holder->desk->lane].link;
-    return holder->kind == HOLDER_RECEIVING ? receive_key(holder->receive) : NULL;
-}
-
 static void describe_consumer(const struct holder *holder, const struct snapshot *s,
                               struct listing_consumer *out)
 {
-    const void *key = key_of(holder);
+    const void *key = holder_key(holder);
     uint32_t n = !s ? 0 : s->n_consumers < MAX_CONSUMER_ROWS ? s->n_consumers : MAX_CONSUMER_ROWS;
 
     *out = (struct listing_consumer){.pid = holder->connection->peer.pid,
@@ -104,6 +95,7 @@ static void describe_consumer(const struct holder *holder, const struct snapshot
         out->delivered = s->consumers[i].delivered;
         out->queued = s->consumers[i].queued;
         out->missed = s->consumers[i].missed;
+        out->is_stalled = s->consumers[i].is_stalled;
     }
 }
 

@@ -79,6 +79,11 @@ static uint64_t value_consumers(const struct metrics_row *r)
     return r->n_consumers;
 }
 
+static uint64_t value_stalled(const struct metrics_row *r)
+{
+    return r->n_stalled;
+}
+
 static const struct row_metric row_metrics[] = {
     {"datagrams_total", "counter", "Datagrams read from the socket.", value_datagrams},
     {"kernel_dropped_total", "counter", "Datagrams that the kernel dropped for want of buffer.",
@@ -93,6 +98,8 @@ static const struct row_metric row_metrics[] = {
     {"mailbox_bytes", "gauge", "The mailbox's bound.", value_mailbox_bytes},
     {"mailbox_used_bytes", "gauge", "Bytes in the mailbox.", value_mailbox_used},
     {"consumers", "gauge", "Attached or receiving consumers.", value_consumers},
+    {"consumers_stalled", "gauge",
+     "Consumers that hold messages and have released none for stall_s.", value_stalled},
 };
 
 static void put_row_metric(FILE *out, const struct row_metric *metric, const struct metrics *m)

@@ -19,6 +19,7 @@ struct metrics_row {
     struct address address;
     enum entry_state state;
     uint32_t n_consumers;
+    uint32_t n_stalled;
     uint64_t mailbox_bytes;
     uint64_t mailbox_used;
     struct ledger ledger;

@@ -16,6 +16,7 @@ void mailbox_join(struct mailbox *mb, struct consumer *c, struct lane *lane, uin
     c->departed = lane->log.head;
     if (c->kept_departed != NULL)
         *c->kept_departed = c->departed;
+    c->watch = (struct watch){0};
     lane->slots[slot] = c;
 
     struct consumer **last = &mb->consumers;
@@ -72,17 +73,20 @@ static struct consumer *leaver_of(const struct departure *d, const struct record
     return d->only == NULL || c == d->only ? c : NULL;
 }
 
-static void hand_on(struct departure *d, struct consumer *c, struct record *r)
+/* False: not now. */
+static bool hand_on(struct departure *d, struct consumer *c, struct record *r)
 {
     bool was_taken = d->position < d->lane->taken;
 
-    mailbox_take_back(c->mailbox, c, r, was_taken, d->drop);
+    if (!mailbox_take_back(c->mailbox, c, r, was_taken, d->drop))
+        return false;
     /* What the consumer has taken it may still be reading: its memory stays until it is released.
      */
-    if (was_taken)
-        return;
-    lane_note_gone(d->lane, r);
-    chunk_log_kill(&d->lane->log, d->position);
+    if (!was_taken) {
+        lane_note_gone(d->lane, r);
+        chunk_log_kill(&d->lane->log, d->position);
+    }
+    return true;
 }
 
 /* Nothing of c before `position` is its own any more. */
@@ -94,18 +98,16 @@ static void depart(struct consumer *c, uint64_t position)
     DURABLE_STEP();
 }
 
-/* Handles some records under one lock. */
-static uint64_t step(struct departure *d)
+/* Handles some records under one lock. False: one of them has to wait. */
+static bool step(struct departure *d, uint64_t *handled)
 {
-    uint64_t handled = 0;
-
     for (int n = 0; n < RECORDS_PER_LOCK && d->position < d->end; n++) {
         uint64_t next;
         struct record *r = chunk_log_at(&d->lane->log, d->position, &next);
         struct consumer *c = r != NULL ? leaver_of(d, r) : NULL;
-        if (c != NULL)
-            hand_on(d, c, r);
-        handled += next - d->position;
+        if (c != NULL && !hand_on(d, c, r))
+            return false;
+        *handled += next - d->position;
         d->position = next;
         if (d->only != NULL && d->only->departed < next)
             depart(d->only, next);
@@ -114,19 +116,20 @@ static uint64_t step(struct departure *d)
             DURABLE_STEP();
         }
     }
-    return handled;
+    return true;
 }
 
 bool departure_step(struct departure *d, uint64_t budget)
 {
     uint64_t handled = 0;
+    bool is_going = true;
 
-    while (d->position < d->end && handled < budget) {
+    while (is_going && d->position < d->end && handled < budget) {
         if (lane_collect(d->lane) != 0 || lane_lock(d->lane) != 0)
             lane_abandon(d->lane);
         if (d->position < d->lane->released)
             d->position = d->lane->released;
-        handled += step(d);
+        is_going = step(d, &handled);
         lane_unlock(d->lane);
     }
     return d->position < d->end;

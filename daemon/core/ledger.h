@@ -27,7 +27,8 @@
     X(QUOTA_EXCEEDED, quota_exceeded, "the owner's mailbox_bytes_per_uid was used up")            \
     X(NO_MEMORY, no_memory,                                                                       \
       "there was no memory, or no place in the consumer's log, to keep it in")                    \
-    X(EXPIRED, expired, "the lease ended before a consumer came")                                 \
+    X(EXPIRED, expired, "older than ttl_s, or the lease ended before a consumer came")            \
+    X(MAX_DELIVER, max_deliver, "given to consumers max_deliver times, and released by none")     \
     X(RELEASED, released, "the endpoint was released while it was waiting")
 
 enum drop_reason {

@@ -48,6 +48,8 @@ static void count_end(struct mailbox *mb, const struct record *r, int outcome)
         DURABLE_STEP();
     }
     mb->ledger->queued--;
+    if (outcome == (int)DROP_MAX_DELIVER && mb->aside.put != NULL)
+        mb->aside.put(mb->context, r);
     if (outcome < 0)
         mb->ledger->delivered++;
     else
@@ -71,7 +73,10 @@ int mailbox_init(struct mailbox *mb, const struct mailbox_options *options)
         .account = options->account,
         .ledger = options->ledger,
         .state = options->state,
+        .max_deliver = s->max_deliver,
+        .ttl_ns = s->ttl_s * INT64_C(1000000000),
         .settled = options->settled,
+        .aside = options->aside,
         .context = options->context,
     };
     if (chunk_log_init(&mb->older.log, NULL, NULL, entries) != 0 ||
@@ -99,6 +104,8 @@ void mailbox_configure(struct mailbox *mb, const struct settings *s,
     chunk_log_grow(&mb->backlog.log, &tables[1]);
     mb->bound = s->mailbox_bytes;
     mb->when_full = s->when_full;
+    mb->max_deliver = s->max_deliver;
+    mb->ttl_ns = s->ttl_s * INT64_C(1000000000);
     mb->next_mode = s->mode;
     if (mb->consumers == NULL || !is_copy)
         mb->mode = s->mode;
@@ -152,6 +159,14 @@ void mailbox_collect(struct mailbox *mb)
 
 /* ---- Dropping the oldest ---- */
 
+/* Why, and only what came before. */
+struct drop {
+    enum drop_reason reason;
+    int64_t before_ns;
+};
+
+static const struct drop for_room = {DROP_MAILBOX_FULL, INT64_MAX};
+
 /* One record less for c; what that means for the endpoint's row. */
 static void consumer_forget(struct consumer *c, const struct record *r)
 {
@@ -163,20 +178,24 @@ static void consumer_forget(struct consumer *c, const struct record *r)
     account_give(c->mailbox->account, bytes);
 }
 
-static void count_copy(struct mailbox *mb, const struct record *r, enum copy_outcome outcome)
+/* reason: where nobody has released it. */
+static void count_copy(struct mailbox *mb, const struct record *r, enum copy_outcome outcome,
+                       enum drop_reason reason)
 {
     if (outcome != COPY_HELD)
-        count_end(mb, r, outcome == COPY_DELIVERED ? MESSAGE_RELEASED : (int)DROP_MAILBOX_FULL);
+        count_end(mb, r, outcome == COPY_DELIVERED ? MESSAGE_RELEASED : (int)reason);
 }
 
-static void count_dropped(struct mailbox *mb, struct consumer *c, const struct record *r)
+static void count_dropped(struct consumer *c, const struct record *r, enum drop_reason reason)
 {
+    struct mailbox *mb = c->mailbox;
+
     consumer_forget(c, r);
     if (mb->mode == MODE_COPY) {
         c->missed++;
-        count_copy(mb, r, copies_drop(&mb->copies, r->seq, false));
+        count_copy(mb, r, copies_drop(&mb->copies, r->seq, false), reason);
     } else {
-        count_end(mb, r, DROP_MAILBOX_FULL);
+        count_end(mb, r, (int)reason);
     }
 }
 
@@ -199,18 +218,19 @@ static bool find_waiting(struct consumer *c, uint64_t *position)
     return false;
 }
 
-/* Drops c's oldest waiting message. */
-static bool drop_waiting(struct mailbox *mb, struct consumer *c)
+/* Drops c's oldest waiting message, if it is old enough. */
+static bool drop_waiting(struct consumer *c, const struct drop *drop)
 {
     if (c->queued == 0 || lane_lock(c->lane) != 0)
         return false;
 
     uint64_t position;
-    bool is_found = find_waiting(c, &position);
+    uint64_t next;
+    struct record *r =
+        find_waiting(c, &position) ? chunk_log_at(&c->lane->log, position, &next) : NULL;
+    bool is_found = r != NULL && r->time_ns < drop->before_ns;
     if (is_found) {
-        uint64_t next;
-        struct record *r = chunk_log_at(&c->lane->log, position, &next);
-        count_dropped(mb, c, r);
+        count_dropped(c, r, drop->reason);
         lane_note_gone(c->lane, r);
         chunk_log_kill(&c->lane->log, position);
         c->oldest = next;
@@ -219,17 +239,17 @@ static bool drop_waiting(struct mailbox *mb, struct consumer *c)
     return is_found;
 }
 
-static bool drop_front(struct mailbox *mb, struct shelf *s, enum drop_reason reason)
+static bool drop_front(struct mailbox *mb, struct shelf *s, const struct drop *drop)
 {
     uint64_t position;
     struct record *r = shelf_front(s, &position);
 
-    if (r == NULL)
+    if (r == NULL || r->time_ns >= drop->before_ns)
         return false;
     uint32_t bytes = record_bytes_of(r);
     mb->used -= bytes;
     account_give(mb->account, bytes);
-    count_end(mb, r, (int)reason);
+    count_end(mb, r, (int)drop->reason);
     shelf_pop(s, position, bytes);
     return true;
 }
@@ -243,19 +263,33 @@ static bool drop_oldest(struct mailbox *mb)
     for (struct consumer *c = mb->consumers; c != NULL; c = c->next)
         if (!c->is_leaving && (fullest == NULL || c->used > fullest->used))
             fullest = c;
-    if (fullest != NULL && drop_waiting(mb, fullest))
+    if (fullest != NULL && drop_waiting(fullest, &for_room))
         return true;
     for (struct consumer *c = mb->consumers; c != NULL; c = c->next)
-        if (!c->is_leaving && c != fullest && drop_waiting(mb, c))
+        if (!c->is_leaving && c != fullest && drop_waiting(c, &for_room))
             return true;
-    return drop_front(mb, &mb->older, DROP_MAILBOX_FULL) ||
-           drop_front(mb, &mb->backlog, DROP_MAILBOX_FULL);
+    return drop_front(mb, &mb->older, &for_room) || drop_front(mb, &mb->backlog, &for_room);
 }
 
 void mailbox_discard(struct mailbox *mb, enum drop_reason reason)
 {
-    while (drop_front(mb, &mb->older, reason) || drop_front(mb, &mb->backlog, reason))
+    const struct drop all = {reason, INT64_MAX};
+
+    while (drop_front(mb, &mb->older, &all) || drop_front(mb, &mb->backlog, &all))
         continue;
+}
+
+bool mailbox_expire(struct mailbox *mb, int64_t before_ns, uint32_t max)
+{
+    const struct drop drop = {DROP_EXPIRED, before_ns};
+    uint32_t n = 0;
+
+    for (struct consumer *c = mb->consumers; c != NULL; c = c->next)
+        while (!c->is_leaving && n < max && drop_waiting(c, &drop))
+            n++;
+    while (n < max && (drop_front(mb, &mb->older, &drop) || drop_front(mb, &mb->backlog, &drop)))
+        n++;
+    return n == max;
 }
 
 /* ---- Putting ---- */
@@ -296,7 +330,7 @@ static bool make_room_for(struct mailbox *mb, struct consumer *c, uint32_t need)
         return true;
     (void)!lane_collect(c->lane); /* a broken lane says so itself */
     while (c->used + need > mb->bound)
-        if (mb->when_full != WHEN_FULL_DROP_OLD || !drop_waiting(mb, c))
+        if (mb->when_full != WHEN_FULL_DROP_OLD || !drop_waiting(c, &for_room))
             return false;
     return true;
 }
@@ -363,7 +397,7 @@ void consumer_released(struct consumer *c, const struct record *r, int outcome)
     consumer_forget(c, r);
     c->delivered++;
     if (mb->mode == MODE_COPY)
-        count_copy(mb, r, copies_drop(&mb->copies, r->seq, true));
+        count_copy(mb, r, copies_drop(&mb->copies, r->seq, true), DROP_MAILBOX_FULL);
     else
         count_end(mb, r, outcome);
 }
@@ -387,10 +421,23 @@ static void reshelve(struct mailbox *mb, const struct record *r, bool was_taken)
     atomic_fetch_add_explicit(&mb->account->used, bytes, memory_order_relaxed);
 }
 
-void mailbox_take_back(struct mailbox *mb, struct consumer *from, const struct record *r,
+/* Has it come back as often as it may, now that it comes back again? */
+static bool is_worn_out(const struct mailbox *mb, const struct record *r, bool was_taken)
+{
+    return was_taken && mb->max_deliver > 0 &&
+           record_returns_of(record_word_of(r)) + 1 >= mb->max_deliver;
+}
+
+bool mailbox_take_back(struct mailbox *mb, struct consumer *from, const struct record *r,
                        bool was_taken, int drop)
 {
     enum copy_outcome outcome = COPY_MISSED;
+
+    if (drop == MESSAGE_KEPT && is_worn_out(mb, r, was_taken)) {
+        if (mb->aside.has_room != NULL && !mb->aside.has_room(mb->context, r))
+            return false;
+        drop = (int)DROP_MAX_DELIVER;
+    }
 
     consumer_forget(from, r);
     if (mb->mode == MODE_COPY)
@@ -400,8 +447,9 @@ void mailbox_take_back(struct mailbox *mb, struct consumer *from, const struct r
     } else if (outcome == COPY_MISSED && (mb->mode != MODE_COPY || mb->n_active == 0)) {
         reshelve(mb, r, was_taken);
     } else {
-        count_copy(mb, r, outcome);
+        count_copy(mb, r, outcome, DROP_MAILBOX_FULL);
     }
+    return true;
 }
 
 /* ---- After a predecessor ---- */

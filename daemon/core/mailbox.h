@@ -41,6 +41,15 @@
  */
 typedef void (*message_settled)(void *context, const struct record *r, int outcome);
 
+/*
+ * Where messages go that consumers do not cope with. has_room: put would keep it. r: the whole
+ * record, valid during the call. The mailbox is not to be touched.
+ */
+struct aside {
+    bool (*has_room)(void *context, const struct record *r);
+    void (*put)(void *context, const struct record *r);
+};
+
 struct mailbox {
     enum endpoint_mode mode;
     enum endpoint_mode next_mode; /* from when no consumer is left */
@@ -52,7 +61,10 @@ struct mailbox {
     struct ledger *ledger;
     struct endpoint_state *state; /* that outlives the process; NULL: nothing does */
     struct end_intent *intent;    /* the worker's */
+    uint32_t max_deliver;
+    int64_t ttl_ns;
     message_settled settled;
+    struct aside aside;
     void *context;
     struct shelf older;
     struct shelf backlog;
@@ -75,6 +87,12 @@ struct consumer {
     uint64_t queued;
     uint64_t delivered;
     uint64_t missed;
+    struct watch {
+        int64_t since_ms; /* it has held messages and released none */
+        uint64_t delivered;
+        bool is_holding;
+        bool is_stalled;
+    } watch; /* core/care.c */
     struct consumer *next;
     void *owner; /* whoever embeds it */
 };
@@ -85,6 +103,7 @@ struct mailbox_options {
     struct ledger *ledger;
     struct endpoint_state *state; /* whose ledger that is; may be NULL */
     message_settled settled;      /* NULL: nobody asks */
+    struct aside aside;           /* NULL in it: nowhere */
     void *context;
 };
 
@@ -111,9 +130,10 @@ int mailbox_put(struct mailbox *mb, const struct record *meta,
 
 /*
  * Takes one record back from a consumer that leaves and had not released it: for another consumer
- * or for the next one. drop: MESSAGE_KEPT, or the reason to drop it for. Called by departures.
+ * or for the next one. drop: MESSAGE_KEPT, or the reason to drop it for. False: not now, there is
+ * no room to set it aside. Called by departures.
  */
-void mailbox_take_back(struct mailbox *mb, struct consumer *from, const struct record *r,
+bool mailbox_take_back(struct mailbox *mb, struct consumer *from, const struct record *r,
                        bool was_taken, int drop);
 
 /* From now on messages go to c->lane under c->slot; the lane must have room for that slot. */
@@ -138,6 +158,12 @@ void mailbox_leave(struct mailbox *mb);
 
 /* Counts everything in older and backlog as dropped. */
 void mailbox_discard(struct mailbox *mb, enum drop_reason reason);
+
+/*
+ * Drops what came before `before_ns` (CLOCK_REALTIME) and nobody has taken, from the front of each
+ * consumer's lane and of what waits for one; at most max messages. True: there may be more.
+ */
+bool mailbox_expire(struct mailbox *mb, int64_t before_ns, uint32_t max);
 
 /* Learns from every consumer what it has released. A lane that turns out broken says so itself. */
 void mailbox_collect(struct mailbox *mb);

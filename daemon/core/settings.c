@@ -9,6 +9,7 @@
 
 #define DEFAULT_LEASE_S              60
 #define DEFAULT_MAILBOX_BYTES        (1024u * 1024u)
+#define DEFAULT_STALL_S              60
 #define DEFAULT_MAX_MESSAGE_BYTES    65507u
 #define DEFAULT_RECEIVE_BUFFER_BYTES (4u * 1024u * 1024u)
 
@@ -31,6 +32,7 @@ void settings_init(struct settings *s)
         .lease_s = DEFAULT_LEASE_S,
         .mailbox_bytes = DEFAULT_MAILBOX_BYTES,
         .max_message_bytes = DEFAULT_MAX_MESSAGE_BYTES,
+        .stall_s = DEFAULT_STALL_S,
         .gro = true,
         .receive_buffer_bytes = DEFAULT_RECEIVE_BUFFER_BYTES,
     };
@@ -115,6 +117,10 @@ static void merge_plain(struct settings *out, const struct settings *with, uint3
     MERGE(MAX_MESSAGE_BYTES, max_message_bytes);
     MERGE(GRO, gro);
     MERGE(RECEIVE_BUFFER_BYTES, receive_buffer_bytes);
+    MERGE(MAX_DELIVER, max_deliver);
+    MERGE(TTL, ttl_s);
+    MERGE(STALL, stall_s);
+    MERGE(ON_STALL, on_stall);
     MERGE(SESSIONS, sessions);
     MERGE(SESSION_PORTS, session_ports);
 #undef MERGE
@@ -187,6 +193,10 @@ uint32_t settings_difference(const struct settings *a, const struct settings *b)
     DIFFER(ALLOW, !same_networks(a, b));
     DIFFER(GRO, a->gro != b->gro);
     DIFFER(RECEIVE_BUFFER_BYTES, a->receive_buffer_bytes != b->receive_buffer_bytes);
+    DIFFER(MAX_DELIVER, a->max_deliver != b->max_deliver);
+    DIFFER(TTL, a->ttl_s != b->ttl_s);
+    DIFFER(STALL, a->stall_s != b->stall_s);
+    DIFFER(ON_STALL, a->on_stall != b->on_stall);
     DIFFER(SESSIONS, a->sessions != b->sessions);
     DIFFER(SESSION_PORTS, a->session_ports != b->session_ports);
     DIFFER(USERS, !same_texts(a->users, a->n_users, b->users, b->n_users));
@@ -226,6 +236,13 @@ const char *payload_format_key(enum payload_format f)
     static const char *const names[] = {"json", "raw"};
 
     return names[f];
+}
+
+const char *stall_rule_key(enum stall_rule r)
+{
+    static const char *const names[] = {"show", "away"};
+
+    return names[r];
 }
 
 const char *session_rule_key(enum session_rule r)

@@ -16,6 +16,7 @@ enum conflict_rule { CONFLICT_REJECT, CONFLICT_QUEUE, CONFLICT_REPLACE };
 enum when_full { WHEN_FULL_DROP_NEW, WHEN_FULL_DROP_OLD };
 enum payload_format { FORMAT_JSON, FORMAT_RAW };
 enum session_rule { SESSIONS_OFF, SESSIONS_AUTO, SESSIONS_ASK };
+enum stall_rule { STALL_SHOW, STALL_AWAY };
 enum session_ports { SESSION_PORTS_OWN, SESSION_PORTS_SINGLE };
 
 #define ZONE_BYTES_MAX 15 /* of an interface's name (net/if.h, IF_NAMESIZE) */
@@ -35,6 +36,10 @@ struct settings {
     uint32_t max_message_bytes; /* 1..65,535 */
     bool gro;
     uint32_t receive_buffer_bytes;
+    uint32_t max_deliver;     /* 0: no bound; at most RECORD_MAX_RETURNS */
+    uint32_t ttl_s;           /* 0: none */
+    uint32_t stall_s;         /* 0: never */
+    enum stall_rule on_stall; /* of who has stalled */
     enum session_rule sessions;
     enum session_ports session_ports;
     struct network *allow; /* n_allow of them, owned; none = everyone */
@@ -63,6 +68,10 @@ struct settings {
     X(ALLOW, allow)                               \
     X(GRO, gro)                                   \
     X(RECEIVE_BUFFER_BYTES, receive_buffer_bytes) \
+    X(MAX_DELIVER, max_deliver)                   \
+    X(TTL, ttl_s)                                 \
+    X(STALL, stall_s)                             \
+    X(ON_STALL, on_stall)                         \
     X(SESSIONS, sessions)                         \
     X(SESSION_PORTS, session_ports)               \
     X(USERS, users)                               \
@@ -111,6 +120,7 @@ const char *endpoint_mode_key(enum endpoint_mode m);
 const char *conflict_rule_key(enum conflict_rule c);
 const char *when_full_key(enum when_full w);
 const char *payload_format_key(enum payload_format f);
+const char *stall_rule_key(enum stall_rule r);
 const char *session_rule_key(enum session_rule r);
 const char *session_ports_key(enum session_ports p);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Commands about endpoints: adding, changing, removing, sending, injecting, looking. */
+#include "daemon/data/care.h"
 #include "daemon/data/evidence.h"
 #include "daemon/data/intake.h"
 #include "daemon/data/link.h"
@@ -24,6 +25,7 @@ static void run_add(struct worker *w, struct command *c)
     e->mailbox.intent = receive_batch_intent(w->batch);
     e->drops_read_ms = uv_now(&w->loop);
     endpoint_recover(e);
+    care_configure(e);
     int rc = endpoint_watch(e);
     if (rc != 0)
         endpoint_fail(e, rc);
@@ -65,6 +67,7 @@ static void run_configure(struct worker *w, struct command *c)
     e->settings = f->settings;
     f->settings = former;
     mailbox_configure(&e->mailbox, &e->settings, f->tables);
+    care_configure(e);
     if (f->memory.copies != NULL)
         f->memory.copies = copies_grow(&e->mailbox.copies, f->memory.copies, f->memory.n_copies);
     command_finish(w, c);
@@ -142,6 +145,7 @@ static void run_remove(struct worker *w, struct command *c)
 
     e->is_removed = true;
     int drop = e->removal.is_for_successor ? MESSAGE_KEPT : (int)r->reason;
+    care_leave(e);
     sessions_leave(e);
     taps_orphan(e);
     endpoint_stop(e);
@@ -317,9 +321,11 @@ static void fill_consumers(struct snapshot *s, const struct mailbox *mb)
                 .delivered = c->delivered,
                 .queued = c->queued,
                 .missed = c->missed,
+                .is_stalled = c->watch.is_stalled,
             };
         }
         s->n_consumers++;
+        s->n_stalled += c->watch.is_stalled;
     }
 }
 
@@ -331,7 +337,7 @@ static void fill_snapshot(struct snapshot *s)
     endpoint_read_drops(e);
     s->ledger = *e->ledger;
     s->mailbox_used = e->mailbox.used;
-    s->n_consumers = 0;
+    s->n_consumers = s->n_stalled = 0;
     fill_consumers(s, &e->mailbox);
     sources_sort(&e->sources);
     s->n_sources = e->sources.n;

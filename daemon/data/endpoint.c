@@ -3,6 +3,7 @@
 #include "daemon/data/endpoint.h"
 
 #include "daemon/data/answers.h"
+#include "daemon/data/care.h"
 #include "daemon/data/intake.h"
 #include "daemon/data/socket.h"
 #include "daemon/data/vault.h"
@@ -136,6 +137,7 @@ static int open_endpoint(struct endpoint **out, const struct endpoint_options *o
                                       .ledger = e->ledger,
                                       .state = e->state,
                                       .settled = answer_settled,
+                                      .aside = {care_has_room_aside, care_put_aside},
                                       .context = e};
     rc = settings_copy(settings, &e->settings);
     if (rc == 0)

@@ -51,6 +51,9 @@ struct endpoint {
     uint64_t promised_bytes;
     struct command add;
     struct task move;
+    struct list of_care; /* data/care.c */
+    struct command stalled;
+    _Atomic bool is_stall_told;
     struct command failed;
     int failure;
     struct removal removal;

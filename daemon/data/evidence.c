@@ -31,6 +31,15 @@ void evidence_put(struct endpoint *e, enum drop_reason reason, const struct arri
     w->has_told = true;
 }
 
+bool evidence_has_room(struct worker *w, size_t n_bytes)
+{
+    bool has_room =
+        spsc_reserve(&w->evidence, (uint32_t)(sizeof(struct evidence) + n_bytes)) != NULL;
+
+    w->has_told = w->has_told || !has_room;
+    return has_room;
+}
+
 void evidence_drain(struct worker *w)
 {
     const struct worker_events *events = &w->options.events;

@@ -10,6 +10,8 @@
 
 /* Worker: copies it for control; counts evidence_lost where there is no room. */
 void evidence_put(struct endpoint *e, enum drop_reason reason, const struct arrival *a);
+/* Worker: would something of n_bytes be kept? If not, control is told to make room. */
+bool evidence_has_room(struct worker *w, size_t n_bytes);
 /* Control: gives everything that is there to events.rejected. */
 void evidence_drain(struct worker *w);
 

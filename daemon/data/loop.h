@@ -3,6 +3,7 @@
 #ifndef MSGD_DAEMON_DATA_LOOP_H
 #define MSGD_DAEMON_DATA_LOOP_H
 
+#include "daemon/base/list.h"
 #include "daemon/core/arena.h"
 #include "daemon/core/duplicates.h"
 #include "daemon/core/mailbox.h"
@@ -80,6 +81,9 @@ struct worker {
     struct link *links;
     uv_timer_t sweep; /* data/sweep.c */
     uint64_t sweep_ms;
+    uv_timer_t care; /* data/care.c */
+    uint64_t care_ms;
+    struct list cared; /* endpoints */
     struct sessions *sessions;
     struct reply_limit reply_limit;
     struct reply_limit answer_limit;

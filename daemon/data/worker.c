@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The worker's thread and loop: commands in, completions out, tasks in between. */
 #include "daemon/data/answers.h"
+#include "daemon/data/care.h"
 #include "daemon/data/evidence.h"
 #include "daemon/data/intake.h"
 #include "daemon/data/link.h"
@@ -152,6 +153,7 @@ void worker_flush(struct worker *w)
     }
     sessions_flush(w);
     answers_flush(w);
+    care_soon(w);
     if (w->has_told) {
         w->has_told = false;
         uv_async_send(w->told);
@@ -181,6 +183,8 @@ static int open_loop(struct worker *w)
         rc = uv_idle_init(&w->loop, &w->idle);
     if (rc == 0)
         rc = sweep_init(w);
+    if (rc == 0)
+        rc = care_init(w);
     if (rc == 0)
         rc = uv_async_init(&w->loop, &w->wake, on_wake);
     if (rc == 0)

@@ -70,6 +70,11 @@ struct worker_events {
      * error: negative errno. It is no longer watched; remove it or open it again.
      */
     void (*endpoint_failed)(void *context, struct endpoint *endpoint, int error);
+    /*
+     * Consumers of an endpoint whose settings say that it matters hold messages and have released
+     * none for stall_s: worker_snapshot says which. Comes again while it is so.
+     */
+    void (*consumers_stalled)(void *context, struct endpoint *endpoint);
     /* Answer by carrier_new or worker_refuse; what ask points to is valid during the call. */
     void (*session_asked)(void *context, struct endpoint *endpoint, const struct session_ask *ask);
     /* Its client has another address now, which has been proven. */
@@ -273,6 +278,7 @@ struct consumer_row {
     uint64_t delivered;
     uint64_t queued;
     uint64_t missed;
+    bool is_stalled;
 };
 
 #define MAX_CONSUMER_ROWS 16
@@ -284,6 +290,7 @@ struct snapshot {
     uint64_t mailbox_used;
     uint32_t n_sources;
     uint32_t n_consumers; /* may exceed MAX_CONSUMER_ROWS */
+    uint32_t n_stalled;   /* of all of them */
     struct source_row sources[MAX_SOURCES];
     struct consumer_row consumers[MAX_CONSUMER_ROWS];
 };

@@ -39,11 +39,19 @@ Test(client_registration, asks_only_for_what_is_not_the_default)
           .max_message_bytes = 100,
           .allow = networks,
           .no_gro = 1,
-          .receive_buffer_bytes = 4096},
+          .receive_buffer_bytes = 4096,
+          .max_deliver = 3,
+          .ttl_s = 20,
+          .stall_s = 9,
+          .on_stall = MSGD_STALL_AWAY},
          "{\"port\":7,\"name\":\"a\",\"address\":\"::\",\"mode\":\"copy\",\"on_conflict\":"
          "\"replace\",\"may_replace\":false,\"lease_s\":5,\"mailbox_bytes\":70000,\"when_full\":"
          "\"drop-old\",\"format\":\"raw\",\"max_message_bytes\":100,\"allow\":[\"10.0.0.0/8\","
-         "\"::1\"],\"gro\":false,\"receive_buffer_bytes\":4096}"},
+         "\"::1\"],\"gro\":false,\"receive_buffer_bytes\":4096,\"max_deliver\":3,"
+         "\"ttl_s\":20,\"stall_s\":9,\"on_stall\":\"away\"}"},
+        {"a consumer that never stalls",
+         {.name = "a", .stall_s = -1},
+         "{\"port\":0,\"name\":\"a\",\"stall_s\":0}"},
     };
 
     for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
@@ -75,6 +83,8 @@ Test(client_registration, values_that_no_enum_has_are_named)
         {"when_full", {.name = "a", .when_full = (enum msgd_when_full)2}, NULL},
         {"format", {.name = "a", .format = (enum msgd_format)2}, NULL},
         {"lease_s", {.name = "a", .lease_s = -3}, NULL},
+        {"stall_s", {.name = "a", .stall_s = -2}, NULL},
+        {"on_stall", {.name = "a", .on_stall = (enum msgd_on_stall)2}, NULL},
         {"mailbox_bytes", {.name = "a", .mailbox_bytes = UINT64_MAX}, NULL},
     };
 

@@ -115,6 +115,22 @@ static void change_buffer(struct settings *s)
 {
     s->receive_buffer_bytes++;
 }
+static void change_max_deliver(struct settings *s)
+{
+    s->max_deliver++;
+}
+static void change_ttl(struct settings *s)
+{
+    s->ttl_s++;
+}
+static void change_stall(struct settings *s)
+{
+    s->stall_s++;
+}
+static void change_on_stall(struct settings *s)
+{
+    s->on_stall = STALL_AWAY;
+}
 static void change_sessions(struct settings *s)
 {
     s->sessions = SESSIONS_ASK;
@@ -148,6 +164,10 @@ static const struct change {
     {"number of networks", change_n_allow, FIELD_BIT(ALLOW)},
     {"gro", change_gro, FIELD_BIT(GRO)},
     {"receive_buffer_bytes", change_buffer, FIELD_BIT(RECEIVE_BUFFER_BYTES)},
+    {"max_deliver", change_max_deliver, FIELD_BIT(MAX_DELIVER)},
+    {"ttl_s", change_ttl, FIELD_BIT(TTL)},
+    {"stall_s", change_stall, FIELD_BIT(STALL)},
+    {"on_stall", change_on_stall, FIELD_BIT(ON_STALL)},
     {"sessions", change_sessions, FIELD_BIT(SESSIONS)},
     {"session_ports", change_session_ports, FIELD_BIT(SESSION_PORTS)},
     {"users", change_users, FIELD_BIT(USERS)},

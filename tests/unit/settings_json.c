@@ -47,16 +47,17 @@ Test(settings_json, every_field_is_read)
     uint32_t given;
 
     cr_assert_eq(
-        parse(
-            "{\"name\": \"" NAME_63
-            "\", \"address\": \"::ffff:10.0.0.1\", \"port\": 65535, \"mode\": "
-            "\"share\", \"on_conflict\": \"queue\", \"may_replace\": false, \"lease_s\": -1, "
-            "\"mailbox_bytes\": 256, \"when_full\": \"drop-old\", \"durable\": false, "
-            "\"format\": \"raw\", "
-            "\"max_message_bytes\": 64, \"allow\": [\"10.0.0.0/8\", \"::1\"], \"gro\": false, "
-            "\"shards\": 1, "
-            "\"receive_buffer_bytes\": 1024, \"sessions\": \"off\", \"session_ports\": \"single\"}",
-            FROM_REGISTER, &s, &given),
+        parse("{\"name\": \"" NAME_63
+              "\", \"address\": \"::ffff:10.0.0.1\", \"port\": 65535, \"mode\": "
+              "\"share\", \"on_conflict\": \"queue\", \"may_replace\": false, \"lease_s\": -1, "
+              "\"mailbox_bytes\": 256, \"when_full\": \"drop-old\", \"durable\": false, "
+              "\"format\": \"raw\", "
+              "\"max_message_bytes\": 64, \"allow\": [\"10.0.0.0/8\", \"::1\"], \"gro\": false, "
+              "\"shards\": 1, "
+              "\"receive_buffer_bytes\": 1024, \"max_deliver\": 31, \"ttl_s\": 4294967295, "
+              "\"stall_s\": 0, \"on_stall\": \"away\", \"sessions\": \"off\", \"session_ports\": "
+              "\"single\"}",
+              FROM_REGISTER, &s, &given),
         0, "%s: %s", error.parameter, error.expected);
     cr_assert_str_eq(s.name, NAME_63);
     cr_assert_eq(s.address.family, ADDRESS_IPV4);
@@ -72,6 +73,10 @@ Test(settings_json, every_field_is_read)
     cr_assert_eq(s.n_allow, 2);
     cr_assert_not(s.gro);
     cr_assert_eq(s.receive_buffer_bytes, 1024);
+    cr_assert_eq(s.max_deliver, 31);
+    cr_assert_eq(s.ttl_s, UINT32_MAX);
+    cr_assert_eq(s.stall_s, 0);
+    cr_assert_eq(s.on_stall, STALL_AWAY);
     cr_assert_eq(s.sessions, SESSIONS_OFF);
     cr_assert_eq(s.session_ports, SESSION_PORTS_SINGLE);
     cr_assert_eq(given, FIELDS_ALL & ~(FIELD_BIT(USERS) | FIELD_BIT(GROUPS)));
@@ -175,6 +180,11 @@ static const struct refusal {
     {"{\"name\": \"a\", \"allow\": [null]}", FROM_REGISTER, "allow", "a network"},
     {"{\"name\": \"a\", \"receive_buffer_bytes\": 1}", FROM_REGISTER, "receive_buffer_bytes",
      "from 1024"},
+    {"{\"name\": \"a\", \"max_deliver\": 32}", FROM_REGISTER, "max_deliver", "from 0 to 31"},
+    {"{\"name\": \"a\", \"ttl_s\": -1}", FROM_REGISTER, "ttl_s", "from 0"},
+    {"{\"name\": \"a\", \"stall_s\": 4294967296}", FROM_CONFIG, "stall_s", "from 0"},
+    {"{\"name\": \"a\", \"on_stall\": \"kill\"}", FROM_REGISTER, "on_stall",
+     "one of \"show\", \"away\""},
     {"{\"name\": \"a\", \"shards\": 0}", FROM_REGISTER, "shards", "from 1"},
     {"{\"name\": \"a\", \"users\": [\"\"]}", FROM_CONFIG, "users", "a name"},
     {"{\"name\": \"a\", \"groups\": \"x\"}", FROM_CONFIG, "groups", "an array"},
@@ -271,7 +281,8 @@ Test(settings_json, what_is_written_is_read_as_the_same)
         "{\"name\": \"a.b\", \"address\": \"::1\", \"on_conflict\": \"replace\", \"may_replace\": "
         "false, "
         "\"lease_s\": 0, \"mailbox_bytes\": 70000, \"when_full\": \"drop-old\", "
-        "\"max_message_bytes\": 100, \"allow\": [\"10.0.0.0/8\", \"fe80::/10\"], \"gro\": false, "
+        "\"max_message_bytes\": 100, \"max_deliver\": 3, \"ttl_s\": 4, \"stall_s\": 5, "
+        "\"on_stall\": \"away\", \"allow\": [\"10.0.0.0/8\", \"fe80::/10\"], \"gro\": false, "
         "\"receive_buffer_bytes\": 8192, \"sessions\": \"ask\", \"session_ports\": \"single\"}",
         "{\"name\": \"raw\", \"format\": \"raw\", \"mode\": \"share\", \"on_conflict\": \"queue\"}",
     };
