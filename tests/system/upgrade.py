@@ -68,7 +68,6 @@ class Upgradable(Daemon):
         status = self.program.wait(20)
         assert status == 0, f"the old msgd ended with {status}: {self.program.stderr}"
         self.program = Adopted(pid, self.program)
-        self.pid = pid
 
     def upgrade(self):
         reply = self.call("Upgrade")
