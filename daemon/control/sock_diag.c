@@ -63,9 +63,9 @@ static bool stands_in_the_way(const struct inet_diag_msg *found, const struct ad
 }
 
 /* 1: found; 0: go on; 2: the kernel has said all. */
-static int look_through(const char *bytes, size_t n, const struct address *wanted, uid_t *uid)
+static int look_through(char *bytes, size_t n, const struct address *wanted, uid_t *uid)
 {
-    const struct nlmsghdr *h = (const struct nlmsghdr *)(const void *)bytes;
+    struct nlmsghdr *h = (struct nlmsghdr *)(void *)bytes;
 
     for (; NLMSG_OK(h, n); h = NLMSG_NEXT(h, n)) {
         const struct inet_diag_msg *found = NLMSG_DATA(h);

@@ -13,7 +13,7 @@
 #define DATABASE_APPLICATION_ID 0x6d736764 /* "msgd" */
 #define DATABASE_VERSION        1
 #define DATABASE_PAGE_BYTES     16384
-#define DATABASE_CACHE_KIB      8192
+#define DATABASE_CACHE_KIB      2048
 
 /* Each statement once: name, text. */
 #define STATEMENTS(X)                                                                             \

@@ -53,7 +53,8 @@ static int set_numbers_aside(struct store *s)
     if (r <= 0)
         return r < 0 ? r : -EUCLEAN;
     q = database_get(&s->database, SQL_SET_NEXT);
-    sqlite3_bind_int64(q, 1, (sqlite3_int64)(next + NUMBERS_SET_ASIDE));
+    uint64_t set_aside = next + NUMBERS_SET_ASIDE;
+    sqlite3_bind_int64(q, 1, (sqlite3_int64)set_aside);
     atomic_store(&s->next_number, next);
     return database_run(&s->database, SQL_SET_NEXT);
 }
