@@ -12,13 +12,8 @@ static void put_allow(struct json_writer *w, const struct settings *s)
     json_end_array(w);
 }
 
-void settings_write(struct json_writer *w, const struct settings *s)
+void settings_write_rules(struct json_writer *w, const struct settings *s)
 {
-    char address[ADDRESS_TEXT_MAX];
-
-    json_put_string(w, "name", s->name);
-    json_put_string(w, "address", address_print_ip(&s->address, address));
-    json_put_int(w, "port", s->address.port);
     json_put_string(w, "mode", endpoint_mode_key(s->mode));
     json_put_string(w, "on_conflict", conflict_rule_key(s->on_conflict));
     json_put_bool(w, "may_replace", s->may_replace);
@@ -34,6 +29,16 @@ void settings_write(struct json_writer *w, const struct settings *s)
     json_put_uint(w, "ttl_s", s->ttl_s);
     json_put_uint(w, "stall_s", s->stall_s);
     json_put_string(w, "on_stall", stall_rule_key(s->on_stall));
-    json_put_string(w, "sessions", session_rule_key(s->sessions));
     json_put_string(w, "session_ports", session_ports_key(s->session_ports));
+}
+
+void settings_write(struct json_writer *w, const struct settings *s)
+{
+    char address[ADDRESS_TEXT_MAX];
+
+    json_put_string(w, "name", s->name);
+    json_put_string(w, "address", address_print_ip(&s->address, address));
+    json_put_int(w, "port", s->address.port);
+    settings_write_rules(w, s);
+    json_put_string(w, "sessions", session_rule_key(s->sessions));
 }

@@ -13,4 +13,7 @@
  */
 void settings_write(struct json_writer *w, const struct settings *s);
 
+/* Of those, what Register and List call by the same name: all but name, address, port, sessions. */
+void settings_write_rules(struct json_writer *w, const struct settings *s);
+
 #endif

@@ -2,6 +2,7 @@
 /* An endpoint as JSON. */
 #include "daemon/control/listing.h"
 
+#include "daemon/config/settings_text.h"
 #include "proto/text.h"
 
 #include <stdio.h>
@@ -30,16 +31,6 @@ static void put_strings(struct json_writer *w, const char *key, char *const *str
     json_end_array(w);
 }
 
-static void put_allow(struct json_writer *w, const struct settings *s)
-{
-    char text[ADDRESS_TEXT_MAX];
-
-    json_begin_array(w, "allow");
-    for (size_t i = 0; i < s->n_allow; i++)
-        json_put_string(w, NULL, network_print(&s->allow[i], text));
-    json_end_array(w);
-}
-
 static void put_settings(struct json_writer *w, const struct listing *l)
 {
     const struct settings *s = &l->entry->settings;
@@ -48,26 +39,11 @@ static void put_settings(struct json_writer *w, const struct listing *l)
     json_put_string(w, "name", s->name);
     json_put_string(w, "address", address_print_ip(&l->entry->address, address));
     json_put_int(w, "port", l->entry->address.port);
-    json_put_string(w, "mode", endpoint_mode_key(s->mode));
-    json_put_string(w, "on_conflict", conflict_rule_key(s->on_conflict));
-    json_put_bool(w, "may_replace", s->may_replace);
-    json_put_int(w, "lease_s", s->lease_s);
-    json_put_uint(w, "mailbox_bytes", s->mailbox_bytes);
-    json_put_string(w, "when_full", when_full_key(s->when_full));
+    settings_write_rules(w, s);
     json_put_bool(w, "durable", false);
-    json_put_string(w, "format", payload_format_key(s->format));
-    json_put_uint(w, "max_message_bytes", s->max_message_bytes);
-    put_allow(w, s);
-    json_put_bool(w, "gro", s->gro);
     json_put_int(w, "shards", 1);
-    json_put_uint(w, "receive_buffer_bytes", s->receive_buffer_bytes);
     json_put_uint(w, "receive_buffer_granted", l->receive_buffer_granted);
-    json_put_uint(w, "max_deliver", s->max_deliver);
-    json_put_uint(w, "ttl_s", s->ttl_s);
-    json_put_uint(w, "stall_s", s->stall_s);
-    json_put_string(w, "on_stall", stall_rule_key(s->on_stall));
     json_put_string(w, "sessions_mode", session_rule_key(s->sessions));
-    json_put_string(w, "session_ports", session_ports_key(s->session_ports));
     put_strings(w, "users", s->users, s->n_users);
     put_strings(w, "groups", s->groups, s->n_groups);
 }
