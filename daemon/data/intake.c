@@ -233,18 +233,26 @@ static size_t read_control(struct record *meta, struct msghdr *h)
     return segment;
 }
 
-static void intake_packet(struct endpoint *e, struct mmsghdr *m)
+/* The first datagram of a packet, whose length is not said yet. *segment: of each but the last. */
+static inline struct arrival arrival_of(struct mmsghdr *m, uint16_t to_port, size_t *segment)
 {
-    struct arrival a = {.meta = {.to_port = e->settings.address.port},
+    struct arrival a = {.meta = {.to_port = to_port},
                         .bytes = m->msg_hdr.msg_iov->iov_base,
                         .is_truncated = (m->msg_hdr.msg_flags & MSG_TRUNC) != 0};
-    size_t left = m->msg_len;
 
     read_source(&a.meta, m->msg_hdr.msg_name);
-    size_t segment = read_control(&a.meta, &m->msg_hdr);
-    if (segment == 0 || segment >= left)
-        segment = left;
-    else
+    *segment = read_control(&a.meta, &m->msg_hdr);
+    if (*segment == 0 || *segment > m->msg_len)
+        *segment = m->msg_len;
+    return a;
+}
+
+static void intake_packet(struct endpoint *e, struct mmsghdr *m)
+{
+    size_t segment, left = m->msg_len;
+    struct arrival a = arrival_of(m, e->settings.address.port, &segment);
+
+    if (segment < left)
         e->has_seen_gro = true;
     do {
         a.n_bytes = left < segment ? left : segment;
@@ -327,14 +335,9 @@ static int read_batch(struct receive_batch *b, struct endpoint_socket *s)
 
 static void show_packet(struct mmsghdr *m, datagram_seen seen, void *context)
 {
-    struct arrival a = {.bytes = m->msg_hdr.msg_iov->iov_base,
-                        .is_truncated = (m->msg_hdr.msg_flags & MSG_TRUNC) != 0};
-    size_t left = m->msg_len;
+    size_t segment, left = m->msg_len;
+    struct arrival a = arrival_of(m, 0, &segment);
 
-    read_source(&a.meta, m->msg_hdr.msg_name);
-    size_t segment = read_control(&a.meta, &m->msg_hdr);
-    if (segment == 0 || segment > left)
-        segment = left;
     do {
         a.n_bytes = left < segment ? left : segment;
         seen(context, &a);
