@@ -104,12 +104,7 @@ class Upgrade(Story):
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
     def start(self, config=None, **options):
-        folder = os.path.join(self.folder, f"msgd{len(self.daemons) + 1}")
-        os.mkdir(folder, 0o755)
-        daemon = Upgradable(folder, config, **options)
-        self.daemons.append(daemon)
-        self.addCleanup(daemon.finish)
-        return daemon
+        return super().start(config, kind=Upgradable, **options)
 
     def works(self, msgd, name):
         """A message goes through it."""

@@ -389,19 +389,43 @@ Test(store, refuses_what_is_no_database)
 
 /* ---- Room ---- */
 
+/* A small one, filled up with messages of endpoint 1. Returns the last one's seq. */
+static uint64_t open_full(struct fixture *f)
+{
+    uint64_t last = 0;
+
+    open_fixture(f);
+    store_set_limits(f->store, STORE_MIN_BYTES, 0);
+    while (store_has_room(f->store)) {
+        cr_assert_eq(append(f, 1, last + 1, last + 100, 2000), 0);
+        last += 100;
+        cr_assert(last < 10000, "it fills");
+    }
+    return last;
+}
+
+/* The same 100 messages for n endpoints, from `first` on; bytes: room for them. */
+static void post_appends(struct fixture *f, struct store_job *jobs, uint64_t n, uint64_t first,
+                         uint8_t *bytes)
+{
+    size_t n_bytes = 0;
+
+    for (uint64_t seq = 1; seq <= 100; seq++)
+        n_bytes += write_record(bytes + n_bytes, seq, 2000, RECORD_MESSAGE);
+    for (uint64_t i = 0; i < n; i++) {
+        jobs[i] = (struct store_job){
+            .act = STORE_APPEND,
+            .append = {.endpoint = first + i, .bytes = bytes, .n_bytes = n_bytes}};
+        post(f, &jobs[i]);
+    }
+}
+
 Test(store, refuses_at_its_bound_and_drains)
 {
     struct fixture f;
     struct store_info info;
-    uint64_t last = 0, n_lost;
+    uint64_t last = open_full(&f), n_lost;
 
-    open_fixture(&f);
-    store_set_limits(f.store, STORE_MIN_BYTES, 0);
-    while (store_has_room(f.store)) {
-        cr_assert_eq(append(&f, 1, last + 1, last + 100, 2000), 0);
-        last += 100;
-        cr_assert(last < 10000, "it fills");
-    }
     store_info(f.store, &info);
     cr_assert_eq(info.state, STORE_FULL);
     cr_assert_eq(info.error, 0);
@@ -418,22 +442,9 @@ Test(store, lets_appends_wait_until_there_is_room)
     struct fixture f;
     uint8_t *bytes = aligned_alloc(64, STORE_ROW_BYTES);
     struct store_job jobs[60] = {0};
-    uint64_t last = 0, n_lost;
-    size_t n = 0;
+    uint64_t last = open_full(&f), n_lost;
 
-    open_fixture(&f);
-    store_set_limits(f.store, STORE_MIN_BYTES, 0);
-    while (store_has_room(f.store)) {
-        cr_assert_eq(append(&f, 1, last + 1, last + 100, 2000), 0);
-        last += 100;
-    }
-    for (uint64_t seq = 1; seq <= 100; seq++)
-        n += write_record(bytes + n, seq, 2000, RECORD_MESSAGE);
-    for (uint64_t i = 0; i < 30; i++) {
-        jobs[i] = (struct store_job){.act = STORE_APPEND,
-                                     .append = {.endpoint = 100 + i, .bytes = bytes, .n_bytes = n}};
-        post(&f, &jobs[i]);
-    }
+    post_appends(&f, jobs, 30, 100, bytes);
     cr_assert_eq(trim(&f, 1, last / 2), 0, "releases are not held up by them");
     cr_assert_eq(read_all(&f, 1, last / 2 + 1, 2000, &n_lost), last - last / 2);
     cr_assert_eq(trim(&f, 1, last), 0);
@@ -454,24 +465,10 @@ Test(store, cancels_what_waits_when_its_endpoint_is_forgotten_or_its_port_closes
     struct fixture f;
     uint8_t *bytes = aligned_alloc(64, STORE_ROW_BYTES);
     struct store_job jobs[40] = {0};
-    struct store_job forget = {.act = STORE_FORGET, .forget = 100};
-    uint64_t last = 0;
-    size_t n = 0;
+    struct store_job forget = {.act = STORE_FORGET, .forget = 60 + 39};
 
-    open_fixture(&f);
-    store_set_limits(f.store, STORE_MIN_BYTES, 0);
-    while (store_has_room(f.store)) {
-        cr_assert_eq(append(&f, 1, last + 1, last + 100, 2000), 0);
-        last += 100;
-    }
-    for (uint64_t seq = 1; seq <= 100; seq++)
-        n += write_record(bytes + n, seq, 2000, RECORD_MESSAGE);
-    for (uint64_t i = 0; i < 40; i++) {
-        jobs[i] = (struct store_job){.act = STORE_APPEND,
-                                     .append = {.endpoint = 60 + i, .bytes = bytes, .n_bytes = n}};
-        post(&f, &jobs[i]);
-    }
-    forget.forget = 60 + 39;
+    (void)open_full(&f);
+    post_appends(&f, jobs, 40, 60, bytes);
     cr_assert_eq(run(&f, &forget), 0);
     wait_for(&f, &jobs[39]);
     cr_assert_eq(jobs[39].status, -ECANCELED);
