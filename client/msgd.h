@@ -324,8 +324,10 @@ MSGD_API MSGD_MUST_USE int msgd_session_finish(struct msgd_session *s);
 
 /*
  * A descriptor for any event loop (poll for input), valid until the end of the session. When it is
- * readable: msgd_session_process, or read and write with timeout 0 until they return -EAGAIN; what
- * was not read then does not make it readable again. Make these calls once before the first poll.
+ * readable: msgd_session_process, or read and write with timeout 0 until they return -EAGAIN. From
+ * then on it is readable for as long as there is what they did not find, whichever call brought it:
+ * the next one takes it. A text that was left by a read which returned 1 does not make it readable.
+ * Make these calls once before the first poll.
  */
 MSGD_API int msgd_session_fd(const struct msgd_session *s);
 

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #define MAX_EVENTS 4
@@ -33,14 +34,20 @@ int client_session_init(struct msgd_session *s, const struct session_stream *str
     s->stream = stream;
     s->process = getpid();
     sequence_reader_init(&s->reader, SEQUENCE_TEXT_MAX, has_marks);
+    s->wake = -1;
     s->epoll = epoll_create1(EPOLL_CLOEXEC);
-    return s->epoll < 0 ? -errno : 0;
+    if (s->epoll < 0)
+        return -errno;
+    s->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    return s->wake < 0 ? -errno : client_session_watch(s, s->wake, EPOLLIN);
 }
 
 void client_session_deinit(struct msgd_session *s)
 {
     if (s->epoll >= 0)
         close(s->epoll);
+    if (s->wake >= 0)
+        close(s->wake);
     sequence_reader_deinit(&s->reader);
     failure_deinit(&s->failure);
     free(s->identity);
@@ -129,9 +136,37 @@ int client_session_advance(struct msgd_session *s)
     return error;
 }
 
+static void set_awake(struct msgd_session *s, bool is_awake)
+{
+    uint64_t n = 1;
+
+    if (is_awake == s->is_awake)
+        return;
+    ssize_t done = is_awake ? write(s->wake, &n, sizeof(n)) : read(s->wake, &n, sizeof(n));
+    if (done == (ssize_t)sizeof(n))
+        s->is_awake = is_awake;
+}
+
+static bool has_text(const struct msgd_session *s)
+{
+    size_t n;
+
+    return s->stream->peek(s, &n) != NULL || s->stream->is_at_end(s);
+}
+
+void client_session_show(struct msgd_session *s)
+{
+    bool is_there = s->state == MSGD_SESSION_OPEN || s->state == MSGD_SESSION_DONE;
+
+    set_awake(s, is_there && ((s->awaits_text && has_text(s)) ||
+                              (s->awaits_room && client_session_has_room(s))));
+}
+
 int client_session_wait(struct msgd_session *s, int64_t deadline)
 {
     struct epoll_event events[MAX_EVENTS];
+
+    set_awake(s, false); /* whoever waits inside of a call looks for himself */
     int n = epoll_wait(s->epoll, events, MAX_EVENTS, deadline_left_ms(deadline));
 
     if (n < 0)
@@ -141,7 +176,10 @@ int client_session_wait(struct msgd_session *s, int64_t deadline)
 
 int msgd_session_process(struct msgd_session *s)
 {
-    return client_session_advance(s);
+    int error = client_session_advance(s);
+
+    client_session_show(s);
+    return error;
 }
 
 int msgd_session_finish(struct msgd_session *s)
@@ -149,7 +187,8 @@ int msgd_session_finish(struct msgd_session *s)
     if (s->state == MSGD_SESSION_FAILED)
         return s->error;
     s->is_finishing = true;
-    return client_session_advance(s);
+    s->awaits_room = false;
+    return msgd_session_process(s);
 }
 
 /* ---- Ending ---- */

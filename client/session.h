@@ -51,6 +51,10 @@ struct msgd_session {
     const struct session_stream *stream;
     enum msgd_session_state state;
     int epoll; /* what msgd_session_fd gives */
+    int wake;  /* of that: an eventfd, see client_session_show */
+    bool is_awake;
+    bool awaits_text; /* the last read found none */
+    bool awaits_room; /* the last write found none */
     pid_t process;
     int error; /* what it has failed with */
     struct failure failure;
@@ -89,6 +93,15 @@ int client_session_fail_for(struct msgd_session *s, const char *reason);
 
 /* As far as it goes without waiting. 0, or what it has failed with. */
 int client_session_advance(struct msgd_session *s) __attribute__((warn_unused_result));
+
+/* Is no earlier text in the way of the next? While connecting, one is held. */
+bool client_session_has_room(const struct msgd_session *s);
+
+/*
+ * At the end of each call: makes the descriptor readable while there is what the last read or write
+ * did not find. Any call takes in what has arrived, and nothing else tells of that again.
+ */
+void client_session_show(struct msgd_session *s);
 
 /* Waits until something may have changed. 0, -EAGAIN (the deadline), -EINTR. */
 int client_session_wait(struct msgd_session *s, int64_t deadline)

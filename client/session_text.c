@@ -60,8 +60,7 @@ static int take(struct msgd_session *s, struct sequence_writer *w)
     return 0;
 }
 
-/* Is no earlier text in the way? While connecting, one is held. */
-static bool has_room(const struct msgd_session *s)
+bool client_session_has_room(const struct msgd_session *s)
 {
     return s->rest == NULL && (s->state == MSGD_SESSION_CONNECTING || s->stream->writable(s) > 0);
 }
@@ -71,7 +70,7 @@ static int await_room(struct msgd_session *s, int64_t deadline)
 {
     bool has_advanced = false;
 
-    while (!has_room(s)) {
+    while (!client_session_has_room(s)) {
         int error = has_advanced ? client_session_wait(s, deadline) : 0;
         if (error == 0)
             error = client_session_advance(s);
@@ -97,26 +96,38 @@ static int begin(struct msgd_session *s, struct sequence_writer *w, const void *
     return 0;
 }
 
-int msgd_session_queue(struct msgd_session *s, const void *text, size_t length)
+static bool is_to_wait(int error)
 {
-    struct sequence_writer w = {0};
-    int error = begin(s, &w, text, length);
-
-    if (error == 0)
-        error = await_room(s, 0);
-    return error == 0 ? take(s, &w) : error;
+    return error == -EAGAIN || error == -EINTR;
 }
 
-int msgd_session_write(struct msgd_session *s, const void *text, size_t length, int timeout_ms)
+static int write_text(struct msgd_session *s, const void *text, size_t length, int timeout_ms)
 {
     struct sequence_writer w = {0};
     int error = begin(s, &w, text, length);
 
     if (error == 0)
         error = await_room(s, deadline_after_ms(timeout_ms));
+    s->awaits_room = is_to_wait(error);
+    return error == 0 ? take(s, &w) : error;
+}
+
+int msgd_session_queue(struct msgd_session *s, const void *text, size_t length)
+{
+    int error = write_text(s, text, length, 0);
+
+    client_session_show(s);
+    return error;
+}
+
+int msgd_session_write(struct msgd_session *s, const void *text, size_t length, int timeout_ms)
+{
+    int error = write_text(s, text, length, timeout_ms);
+
     if (error == 0)
-        error = take(s, &w);
-    return error == 0 ? client_session_advance(s) : error;
+        error = client_session_advance(s);
+    client_session_show(s);
+    return error;
 }
 
 /* ---- Reading ---- */
@@ -191,7 +202,7 @@ static int take_text(struct msgd_session *s, struct msgd_text *out)
     return s->has_read_all || s->stream->is_at_end(s) ? at_end(s) : -EAGAIN;
 }
 
-int msgd_session_read(struct msgd_session *s, struct msgd_text *out, int timeout_ms)
+static int read_text(struct msgd_session *s, struct msgd_text *out, int timeout_ms)
 {
     int64_t deadline = deadline_after_ms(timeout_ms);
     bool has_advanced = false;
@@ -216,4 +227,13 @@ int msgd_session_read(struct msgd_session *s, struct msgd_text *out, int timeout
             return rc;
         has_advanced = true;
     }
+}
+
+int msgd_session_read(struct msgd_session *s, struct msgd_text *out, int timeout_ms)
+{
+    int rc = read_text(s, out, timeout_ms);
+
+    s->awaits_text = is_to_wait(rc);
+    client_session_show(s);
+    return rc;
 }

@@ -100,9 +100,9 @@ static int send_stream(struct session_unix *u)
  * at. */
 static void clear_edges(struct session_unix *u)
 {
-    struct epoll_event event;
+    struct epoll_event events[2]; /* beside the socket, what is awake stays so */
 
-    (void)!epoll_wait(u->base.epoll, &event, 1, 0);
+    (void)!epoll_wait(u->base.epoll, events, 2, 0);
 }
 
 static int unix_process(struct msgd_session *s)

@@ -310,3 +310,25 @@ Test(client_session, a_server_that_does_not_finish_is_waited_for_and_told, .time
     cr_expect_eq(msgd_session_close(NULL, 0), 0);
     cr_expect_null(msgd_session_abort(NULL, NULL));
 }
+
+/* The answer comes in while something else is written. */
+Test(client_session, a_text_that_another_call_takes_in_wakes, .timeout = 60)
+{
+    struct fake_server f = {.act = SERVER_ECHOES};
+    char target[32];
+    struct msgd_session *s;
+    struct msgd_text text;
+
+    fake_server_start(&f, target);
+    cr_assert_eq(msgd_connect(&s, target, NULL), 0, "%s", msgd_session_error(NULL));
+    cr_expect_eq(msgd_session_read(s, &text, 0), -EAGAIN);
+    cr_assert_eq(write_text(s, "[1]"), 0);
+    struct pollfd fd = {.fd = msgd_session_fd(s), .events = POLLIN};
+    for (int i = 0; i < 100; i++) { /* before a keep-alive would wake it, and again and again */
+        cr_assert_eq(poll(&fd, 1, 8000), 1);
+        cr_assert_eq(msgd_session_process(s), 0);
+    }
+    expect_text(s, "[1]");
+    msgd_session_abort(s, "enough");
+    fake_server_stop(&f);
+}

@@ -198,3 +198,129 @@ Test(client_session_unix, a_large_text_goes_through_in_pieces, .timeout = 30)
     free(large);
     free(back);
 }
+
+static int queue_one(struct msgd_session *s)
+{
+    return msgd_session_queue(s, "1", 1);
+}
+
+static int write_one(struct msgd_session *s)
+{
+    return msgd_session_write(s, "1", 1, 0);
+}
+
+static int read_none(struct msgd_session *s)
+{
+    struct msgd_text text;
+
+    return msgd_session_read(s, &text, 0) == -EAGAIN ? 0 : -EPROTO;
+}
+
+static const struct {
+    const char *name;
+    int (*call)(struct msgd_session *s);
+} calls[] = {
+    {"process", msgd_session_process},
+    {"finish", msgd_session_finish},
+    {"write", write_one},
+    {"queue", queue_one},
+    {"read", read_none},
+};
+
+static bool is_readable(const struct msgd_session *s)
+{
+    struct pollfd fd = {.fd = msgd_session_fd(s), .events = POLLIN};
+
+    return poll(&fd, 1, 0) == 1;
+}
+
+/* Until nothing can be written any more, which is said. */
+static void fill(struct msgd_session *s)
+{
+    int rc;
+
+    while ((rc = queue_one(s)) == 0)
+        continue;
+    cr_assert_eq(rc, -EAGAIN);
+}
+
+/* Takes what was written, and gives room for more. */
+static void drain(struct stream *t)
+{
+    char bytes[65536];
+
+    while (recv(t->msgd, bytes, sizeof bytes, MSG_DONTWAIT) > 0)
+        continue;
+}
+
+/* Whichever call takes it in: between a read that found nothing and the wait there may be others.
+ */
+Test(client_session_unix, a_text_that_a_read_did_not_find_wakes, .timeout = 30)
+{
+    for (size_t i = 0; i < 4; i++) {
+        struct stream t = begin();
+        struct msgd_text text;
+
+        cr_expect_eq(msgd_session_read(t.s, &text, 0), -EAGAIN);
+        cr_expect_eq(msgd_session_process(t.s), 0);
+        cr_expect_not(is_readable(t.s), "%s: nothing has come", calls[i].name);
+        put(&t, "\x1e"
+                "1\n\x1e"
+                "2\n");
+        cr_expect_eq(calls[i].call(t.s), 0, "%s", calls[i].name);
+        cr_expect(is_readable(t.s), "%s: a text has come", calls[i].name);
+        expect_text(&t, "1");
+        cr_expect_eq(msgd_session_process(t.s), 0);
+        cr_expect_not(is_readable(t.s), "%s: who leaves a text is not woken", calls[i].name);
+        expect_text(&t, "2");
+        cr_expect_eq(msgd_session_read(t.s, &text, 0), -EAGAIN);
+        put(&t, "\x04");
+        cr_expect_eq(msgd_session_process(t.s), 0);
+        cr_expect(is_readable(t.s), "%s: the end has come", calls[i].name);
+        cr_expect_eq(msgd_session_read(t.s, &text, 0), 0);
+        cr_expect_eq(msgd_session_process(t.s), 0);
+        cr_expect_not(is_readable(t.s), "%s: the end is known", calls[i].name);
+        msgd_session_abort(t.s, NULL);
+        close(t.msgd);
+    }
+}
+
+Test(client_session_unix, room_that_a_write_did_not_find_wakes, .timeout = 30)
+{
+    for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++) {
+        struct stream t = begin();
+        bool is_over = calls[i].call == msgd_session_finish;
+        bool is_write = calls[i].call == write_one || calls[i].call == queue_one;
+
+        fill(t.s);
+        cr_expect_eq(msgd_session_process(t.s), 0);
+        cr_expect_not(is_readable(t.s), "%s: there is no room", calls[i].name);
+        drain(&t);
+        cr_expect_eq(calls[i].call(t.s), 0, "%s", calls[i].name);
+        cr_expect_eq(msgd_session_process(t.s), 0);
+        cr_expect_eq(is_readable(t.s), !is_write && !is_over, "%s", calls[i].name);
+        cr_expect_eq(queue_one(t.s), is_over ? -EPIPE : 0, "%s", calls[i].name);
+        cr_expect_eq(msgd_session_process(t.s), 0);
+        cr_expect_not(is_readable(t.s), "%s: nobody waits", calls[i].name);
+        msgd_session_abort(t.s, NULL);
+        close(t.msgd);
+    }
+}
+
+/* Waiting inside of a call does not mind what nobody asked for. */
+Test(client_session_unix, a_write_waits_beside_a_text_that_waits, .timeout = 30)
+{
+    struct stream t = begin();
+    struct msgd_text text;
+
+    cr_expect_eq(msgd_session_read(t.s, &text, 0), -EAGAIN);
+    put(&t, "\x1e"
+            "1\n");
+    fill(t.s);
+    cr_expect(is_readable(t.s));
+    cr_expect_eq(msgd_session_write(t.s, "2", 1, 50), -EAGAIN);
+    cr_expect(is_readable(t.s));
+    expect_text(&t, "1");
+    msgd_session_abort(t.s, NULL);
+    close(t.msgd);
+}
