@@ -29,7 +29,7 @@
              " ON CONFLICT (number) DO UPDATE SET n = n + excluded.n")                            \
     X(RELEASE, "INSERT INTO endpoint (number, released, n) VALUES (?1, ?2, 0)"                    \
                " ON CONFLICT (number) DO UPDATE SET released = max(released, excluded.released)") \
-    X(ROWS_UP_TO, "SELECT id, last, n, newest FROM chunk INDEXED BY chunk_of"                     \
+    X(ROWS_UP_TO, "SELECT id, last, n, bytes, newest FROM chunk INDEXED BY chunk_of"              \
                   " WHERE endpoint = ?1 AND last > ?2 AND last <= ?3 ORDER BY last LIMIT ?4")     \
     X(DELETE_ROW, "DELETE FROM chunk WHERE id = ?1")                                              \
     X(ROW_FROM, "SELECT id, first, last, n, bytes FROM chunk INDEXED BY chunk_of"                 \
@@ -44,7 +44,8 @@
     X(FORGET_IDS, "DELETE FROM remembered WHERE id IN"                                            \
                   " (SELECT id FROM remembered ORDER BY id LIMIT ?2) AND time < ?1")              \
     X(FORGET_ENDPOINT, "DELETE FROM endpoint WHERE number = ?1")                                  \
-    X(FORGET_IDS_OF, "DELETE FROM remembered WHERE endpoint = ?1")                                \
+    X(FORGET_IDS_OF, "DELETE FROM remembered WHERE id IN"                                         \
+                     " (SELECT id FROM remembered WHERE endpoint = ?1 LIMIT ?2)")                 \
     X(PUT_REGISTRATION, "INSERT OR REPLACE INTO registration (number, name, text)"                \
                         " VALUES (?1, ?2, ?3)")                                                   \
     X(DELETE_REGISTRATION, "DELETE FROM registration WHERE number = ?1")                          \

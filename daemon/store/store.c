@@ -59,17 +59,6 @@ static int set_numbers_aside(struct store *s)
     return database_run(&s->database, SQL_SET_NEXT);
 }
 
-static int count_damaged(struct store *s)
-{
-    sqlite3_stmt *q = database_get(&s->database, SQL_DAMAGED);
-    int r = database_step(&s->database, SQL_DAMAGED);
-
-    if (r > 0)
-        atomic_store(&s->n_damaged, (uint64_t)sqlite3_column_int64(q, 0));
-    database_reset(&s->database, SQL_DAMAGED);
-    return r < 0 ? r : 0;
-}
-
 /* A new file is there only once its directory is on disk. */
 static int sync_directory(const char *path)
 {
@@ -88,7 +77,7 @@ static int open_database(struct store *s, const struct store_options *o)
     if (r == 0)
         r = sync_directory(s->directory);
     if (r == 0)
-        r = count_damaged(s);
+        r = damage_count(s);
     if (r == 0)
         r = set_numbers_aside(s);
     if (r == 0)

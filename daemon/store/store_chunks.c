@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Messages on disk: appending, deleting, reading rows of records. */
+/* Messages on disk: appending and reading rows of records. */
 #include "daemon/base/crash_point.h"
 #include "daemon/store/records.h"
 #include "daemon/store/store_state.h"
@@ -26,7 +26,7 @@ static int find_overlap(struct store *s, uint64_t endpoint, uint64_t first, uint
     return r < 0 ? r : 0;
 }
 
-static int count(struct store *s, uint64_t endpoint, int64_t n)
+int chunks_count(struct store *s, uint64_t endpoint, int64_t n)
 {
     sqlite3_stmt *q = database_get(&s->database, SQL_COUNT);
 
@@ -77,7 +77,7 @@ int chunks_append(struct store *s, const struct store_append *a)
         r = insert_row(s, a->endpoint, &row);
         CRASH_POINT("store.append");
         if (r == 0)
-            r = count(s, a->endpoint, row.n);
+            r = chunks_count(s, a->endpoint, row.n);
         atomic_fetch_add(&s->n_appended, row.n);
     }
     if (r == 0 && a->n_ids > 0) {
@@ -87,110 +87,10 @@ int chunks_append(struct store *s, const struct store_append *a)
     return r;
 }
 
-/* ---- Deleting ---- */
-
-int chunks_release(struct store *s, uint64_t endpoint, uint64_t up_to)
-{
-    sqlite3_stmt *q = database_get(&s->database, SQL_RELEASE);
-
-    sqlite3_bind_int64(q, 1, (sqlite3_int64)endpoint);
-    sqlite3_bind_int64(q, 2, (sqlite3_int64)up_to);
-    CRASH_POINT("store.release");
-    return database_run(&s->database, SQL_RELEASE);
-}
-
-/* A row that damage keeps from being deleted stays: nothing below the watermark is read again. */
-static int delete_row(struct store *s, int64_t id)
-{
-    sqlite3_stmt *q = database_get(&s->database, SQL_DELETE_ROW);
-    int r;
-
-    sqlite3_bind_int64(q, 1, id);
-    r = database_run(&s->database, SQL_DELETE_ROW);
-    CRASH_POINT("store.delete");
-    return r;
-}
-
-struct doomed {
-    int64_t id;
-    uint64_t last;
-    int64_t n;
-    int64_t newest_ns;
-};
-
-/* The next rows of an endpoint in (above, up_to]. Returns how many, at most SLICE_ROWS; -errno. */
-static int list_rows(struct store *s, uint64_t endpoint, uint64_t above, uint64_t up_to,
-                     struct doomed out[SLICE_ROWS])
-{
-    sqlite3_stmt *q = database_get(&s->database, SQL_ROWS_UP_TO);
-    int n = 0, r;
-
-    sqlite3_bind_int64(q, 1, (sqlite3_int64)endpoint);
-    sqlite3_bind_int64(q, 2, (sqlite3_int64)above);
-    sqlite3_bind_int64(q, 3, (sqlite3_int64)(up_to > INT64_MAX ? INT64_MAX : up_to));
-    sqlite3_bind_int64(q, 4, SLICE_ROWS);
-    while ((r = database_step(&s->database, SQL_ROWS_UP_TO)) > 0)
-        out[n++] = (struct doomed){.id = sqlite3_column_int64(q, 0),
-                                   .last = (uint64_t)sqlite3_column_int64(q, 1),
-                                   .n = sqlite3_column_int64(q, 2),
-                                   .newest_ns = sqlite3_column_int64(q, 3)};
-    return r < 0 ? r : n;
-}
-
-int chunks_delete(struct store *s, uint64_t endpoint, uint64_t up_to, uint64_t *cursor)
-{
-    struct doomed rows[SLICE_ROWS];
-    int n_rows = list_rows(s, endpoint, *cursor, up_to, rows);
-    int64_t n = 0;
-    int r = n_rows < 0 ? n_rows : 0;
-
-    for (int i = 0; i < n_rows; i++) {
-        r = delete_row(s, rows[i].id);
-        if (r < 0 && r != -EUCLEAN)
-            return r;
-        if (r == 0)
-            n += rows[i].n;
-        *cursor = rows[i].last;
-    }
-    r = n > 0 ? count(s, endpoint, -n) : r;
-    return r < 0 ? r : n_rows == SLICE_ROWS;
-}
-
-int chunks_drop_oldest(struct store *s, struct store_drop_oldest *d, uint64_t *cursor)
-{
-    struct doomed rows[SLICE_ROWS];
-    int n_rows = list_rows(s, d->endpoint, *cursor, UINT64_MAX, rows);
-    int64_t n = 0;
-    int i, r = 0;
-
-    if (n_rows < 0)
-        return n_rows;
-    for (i = 0; i < n_rows && rows[i].newest_ns < d->older_than_ns; i++) {
-        r = delete_row(s, rows[i].id);
-        if (r < 0 && r != -EUCLEAN)
-            return r;
-        if (r == 0)
-            n += rows[i].n;
-        *cursor = rows[i].last;
-        d->last_seq = rows[i].last;
-    }
-    r = n > 0 ? count(s, d->endpoint, -n) : 0;
-    if (r == 0 && d->last_seq > 0)
-        r = chunks_release(s, d->endpoint, d->last_seq);
-    return r < 0 ? r : i == SLICE_ROWS;
-}
-
 /* ---- Reading ---- */
 
-struct row {
-    int64_t id;
-    uint64_t first, last;
-    int64_t n;
-    int64_t bytes;
-};
-
 /* The first row that reaches to `from` or beyond. 1, 0: there is none, -errno. */
-static int find_row(struct store *s, uint64_t endpoint, uint64_t from, struct row *out)
+static int find_row(struct store *s, uint64_t endpoint, uint64_t from, struct chunk_row *out)
 {
     sqlite3_stmt *q = database_get(&s->database, SQL_ROW_FROM);
     int r;
@@ -199,52 +99,17 @@ static int find_row(struct store *s, uint64_t endpoint, uint64_t from, struct ro
     sqlite3_bind_int64(q, 2, (sqlite3_int64)from);
     r = database_step(&s->database, SQL_ROW_FROM);
     if (r > 0)
-        *out = (struct row){.id = sqlite3_column_int64(q, 0),
-                            .first = (uint64_t)sqlite3_column_int64(q, 1),
-                            .last = (uint64_t)sqlite3_column_int64(q, 2),
-                            .n = sqlite3_column_int64(q, 3),
-                            .bytes = sqlite3_column_int64(q, 4)};
+        *out = (struct chunk_row){.id = sqlite3_column_int64(q, 0),
+                                  .first = (uint64_t)sqlite3_column_int64(q, 1),
+                                  .last = (uint64_t)sqlite3_column_int64(q, 2),
+                                  .n = sqlite3_column_int64(q, 3),
+                                  .bytes = sqlite3_column_int64(q, 4)};
     database_reset(&s->database, SQL_ROW_FROM);
     return r;
 }
 
-/* Keeps what is left of a damaged row where nobody deletes it. */
-static void set_aside(struct store *s, uint64_t endpoint, const struct row *row)
-{
-    sqlite3_stmt *q;
-    int r;
-
-    log_error("endpoint %llu: messages %llu to %llu on disk are damaged; set aside in table "
-              "damaged of %s",
-              (unsigned long long)endpoint, (unsigned long long)row->first,
-              (unsigned long long)row->last, s->path);
-    if (atomic_load(&s->state) == STORE_FAILED || database_begin(&s->database, false) < 0)
-        return;
-    q = database_get(&s->database, SQL_SET_ASIDE);
-    sqlite3_bind_int64(q, 1, row->id);
-    sqlite3_bind_int64(q, 2, wall_ns());
-    r = database_run(&s->database, SQL_SET_ASIDE);
-    if (r == -EUCLEAN) { /* nothing of it can be read: it stays where it is */
-        q = database_get(&s->database, SQL_NOTE_DAMAGE);
-        sqlite3_bind_int64(q, 1, (sqlite3_int64)endpoint);
-        sqlite3_bind_int64(q, 2, (sqlite3_int64)row->first);
-        sqlite3_bind_int64(q, 3, (sqlite3_int64)row->last);
-        sqlite3_bind_int64(q, 4, row->n);
-        sqlite3_bind_int64(q, 5, wall_ns());
-        r = database_run(&s->database, SQL_NOTE_DAMAGE);
-    }
-    if (r == 0 && sqlite3_changes(s->database.db) > 0)
-        atomic_fetch_add(&s->n_damaged, 1);
-    CRASH_POINT("store.set_aside");
-    if (r == 0)
-        r = database_commit(&s->database);
-    if (r == -EIO)
-        store_fail(s, r, "setting a damaged row aside");
-    database_roll_back(&s->database);
-}
-
 /* The row's good records into the buffer. Returns how many of the row there are; -errno. */
-static int64_t read_row(struct store *s, struct store_read *read, const struct row *row)
+static int64_t read_row(struct store *s, struct store_read *read, const struct chunk_row *row)
 {
     struct records_sink sink = {.bytes = read->bytes + read->n_bytes,
                                 .capacity = read->capacity - read->n_bytes,
@@ -272,7 +137,7 @@ static int64_t read_row(struct store *s, struct store_read *read, const struct r
 int chunks_read(struct store *s, struct store_read *read)
 {
     uint64_t from = read->from_seq;
-    struct row row;
+    struct chunk_row row;
     int r;
 
     read->n_bytes = 0;
@@ -288,7 +153,7 @@ int chunks_read(struct store *s, struct store_read *read)
         if (n_good < 0 && n_good != -EUCLEAN)
             return (int)n_good;
         if (n_good < row.n) {
-            set_aside(s, read->endpoint, &row);
+            damage_set_aside(s, read->endpoint, &row);
             if (row.first >= read->from_seq)
                 read->n_lost += (uint64_t)(row.n - (n_good > 0 ? n_good : 0));
         }
@@ -308,7 +173,7 @@ int chunks_count_above(struct store *s, uint64_t endpoint, uint64_t released, ui
                               .from_seq = released + 1,
                               .bytes = s->row,
                               .capacity = STORE_ROW_BYTES};
-    struct row row;
+    struct chunk_row row;
     int64_t n_good;
     int r = find_row(s, endpoint, released + 1, &row);
 

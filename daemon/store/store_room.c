@@ -106,9 +106,13 @@ static void look_at_files(struct store *s)
         atomic_store(&s->free_bytes, (uint64_t)fs.f_bavail * fs.f_frsize);
 }
 
+uint64_t room_per_cent(const struct store *s, unsigned per_cent)
+{
+    return database_bound(atomic_load(&s->max_bytes)) / 100 * per_cent;
+}
+
 void room_look(struct store *s)
 {
-    uint64_t max_bytes;
     int error = 0;
     bool is_full;
 
@@ -116,8 +120,7 @@ void room_look(struct store *s)
         return;
     apply_bound(s);
     look_at_files(s);
-    max_bytes = database_bound(atomic_load(&s->max_bytes));
-    is_full = atomic_load(&s->used_bytes) >= max_bytes / 100 * STORE_FULL_PER_CENT;
+    is_full = atomic_load(&s->used_bytes) >= room_per_cent(s, STORE_FULL_PER_CENT);
     if (atomic_load(&s->free_bytes) < atomic_load(&s->min_free_bytes) || s->was_refused) {
         is_full = true;
         error = s->was_refused ? s->refusal : -ENOSPC;
@@ -127,9 +130,7 @@ void room_look(struct store *s)
 
 bool room_is_for(struct store *s, size_t bytes)
 {
-    uint64_t max_bytes = database_bound(atomic_load(&s->max_bytes));
-
-    return atomic_load(&s->used_bytes) + bytes <= max_bytes / 100 * APPEND_PER_CENT;
+    return atomic_load(&s->used_bytes) + bytes <= room_per_cent(s, APPEND_PER_CENT);
 }
 
 /* ---- For others ---- */

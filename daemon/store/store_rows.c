@@ -43,6 +43,19 @@ static int delete_number(struct store *s, enum statement which, uint64_t number)
     return database_run(&s->database, which);
 }
 
+/* Ids of an endpoint that is forgotten, a slice of them. 1: there are more. */
+static int forget_ids(struct store *s, uint64_t endpoint)
+{
+    sqlite3_stmt *q = database_get(&s->database, SQL_FORGET_IDS_OF);
+    int r;
+
+    sqlite3_bind_int64(q, 1, (sqlite3_int64)endpoint);
+    sqlite3_bind_int64(q, 2, FORGET_SLICE);
+    r = database_run(&s->database, SQL_FORGET_IDS_OF);
+    s->spendable -= (int64_t)sqlite3_changes(s->database.db) * DATABASE_PAGE_BYTES;
+    return r < 0 ? r : sqlite3_changes(s->database.db) == FORGET_SLICE;
+}
+
 /* Rows first, as many as a commit may take; the endpoint itself last. */
 static int forget(struct store *s, struct store_job *job)
 {
@@ -50,7 +63,7 @@ static int forget(struct store *s, struct store_job *job)
 
     CRASH_POINT("store.forget");
     if (r == 0)
-        r = delete_number(s, SQL_FORGET_IDS_OF, job->forget);
+        r = forget_ids(s, job->forget);
     if (r == 0)
         r = delete_number(s, SQL_FORGET_ENDPOINT, job->forget);
     return r;

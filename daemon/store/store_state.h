@@ -53,8 +53,11 @@ struct store {
     int refusal;                /* why: 0: the bound, else -errno */
     int64_t refused_ns;         /* when */
     bool is_hurried;            /* the store is to end */
-    int64_t lazy_ns;       /* since when the queue has had nothing that is in a hurry; 0: it has */
-    uint64_t n_remembered; /* since old ids were last removed */
+    int64_t lazy_ns;     /* since when the queue has had nothing that is in a hurry; 0: it has */
+    bool has_unfinished; /* jobs of the queue have done a part of what they are to do */
+    int64_t spendable;   /* bytes that deletions may yet add to the log in this transaction */
+    uint64_t n_damaged_rows, n_damaged_bytes; /* of table damaged */
+    uint64_t n_remembered;                    /* since old ids were last removed */
 
     /* Shared. */
     uv_thread_t thread;
@@ -86,12 +89,18 @@ void port_finish(struct store_job *job);
  * but for -EUCLEAN, -EINVAL: this job alone) ---- */
 
 int chunks_append(struct store *s, const struct store_append *a) MUST_USE;
-/* Deletes rows up to `up_to`, at most SLICE_ROWS of them, from *cursor on. 1: there are more. */
-#define SLICE_ROWS 64
+/* n (or with minus: fewer) records more are on disk. */
+int chunks_count(struct store *s, uint64_t endpoint, int64_t n) MUST_USE;
+/*
+ * Deletes rows up to `up_to` from *cursor on: at most SLICE_ROWS, and when `spendable` is used up
+ * one. 1: there are more.
+ */
+#define SLICE_ROWS 128
 int chunks_delete(struct store *s, uint64_t endpoint, uint64_t up_to, uint64_t *cursor) MUST_USE;
 /* The same for rows without anything younger. */
 int chunks_drop_oldest(struct store *s, struct store_drop_oldest *d, uint64_t *cursor) MUST_USE;
 int chunks_release(struct store *s, uint64_t endpoint, uint64_t up_to) MUST_USE;
+/* 0, 1: it has more to do, -errno. */
 int rows_apply(struct store *s, struct store_job *job) MUST_USE;
 /* Ids whose time is over. */
 int rows_forget_old(struct store *s) MUST_USE;
@@ -103,12 +112,32 @@ int chunks_read(struct store *s, struct store_read *read) MUST_USE;
 int chunks_count_above(struct store *s, uint64_t endpoint, uint64_t released, uint64_t *n,
                        uint64_t *bytes, uint64_t *first) MUST_USE;
 
+/* ---- Damage ---- */
+
+struct chunk_row {
+    int64_t id;
+    uint64_t first, last;
+    int64_t n;
+    int64_t bytes;
+};
+
+/* Table damaged has so many rows at most, and so much of the bound. */
+#define DAMAGED_MAX_ROWS 4096
+#define DAMAGED_PER_CENT 5
+/* How much is in table damaged. 0 or -errno. */
+int damage_count(struct store *s) MUST_USE;
+/* Keeps what is left of a damaged row where nobody deletes it, as long as there is room for it, and
+ * counts it. Outside of any transaction. */
+void damage_set_aside(struct store *s, uint64_t endpoint, const struct chunk_row *row);
+
 /* ---- State ---- */
 
 /* Nothing more is written. */
 void store_fail(struct store *s, int error, const char *what);
 /* Looks how much room there is, and says open or full. */
 void room_look(struct store *s);
+/* Of what the database may have. */
+uint64_t room_per_cent(const struct store *s, unsigned per_cent);
 /* Is there room for an append of so many bytes? */
 bool room_is_for(struct store *s, size_t bytes);
 int64_t wall_ns(void);

@@ -16,7 +16,9 @@ enum choice { ALL_JOBS, NO_APPENDS };
 struct group {
     struct job_list writes;
     struct job_list reads;
-    bool is_lazy; /* a power cut may undo it: all of it would only be done again */
+    size_t n_bytes;     /* that are appended */
+    size_t n_log_bytes; /* that appends add to the log at most */
+    bool is_lazy;       /* a power cut may undo it: all of it would only be done again */
 };
 
 static bool is_lazy_act(enum store_act act)
@@ -82,7 +84,7 @@ static int64_t time_left(struct store *s)
     int64_t now = monotonic_ns(), left = -1;
 
     if (!job_list_is_empty(&s->queue)) {
-        if (s->was_refused || s->is_hurried || !has_only_lazy_jobs(s))
+        if (s->was_refused || s->is_hurried || s->has_unfinished || !has_only_lazy_jobs(s))
             return 0;
         if (s->lazy_ns == 0)
             s->lazy_ns = now;
@@ -140,17 +142,19 @@ static void refuse(struct store *s, int error)
 }
 
 /* True: the append is part of the group. False: there is no room for it. */
-static bool admit(struct store *s, const struct store_append *a, size_t *n_bytes)
+static bool admit(struct store *s, const struct store_append *a, struct group *g)
 {
     size_t bytes = a->n_bytes + a->n_ids;
 
-    if (s->was_refused || !room_is_for(s, *n_bytes + bytes))
+    if (s->was_refused || !room_is_for(s, g->n_bytes + bytes))
         return false;
-    *n_bytes += bytes;
+    g->n_bytes += bytes;
+    /* Beside them a page of each index that it falls in. */
+    g->n_log_bytes += bytes + (a->n_ids > 0 ? 2 : 1) * (size_t)DATABASE_PAGE_BYTES;
     return true;
 }
 
-static void choose_job(struct store *s, struct store_job *job, struct group *g, size_t *n_bytes)
+static void choose_job(struct store *s, struct store_job *job, struct group *g)
 {
     switch (job->act) {
     case STORE_CANCEL:
@@ -160,7 +164,7 @@ static void choose_job(struct store *s, struct store_job *job, struct group *g, 
         job_list_append(&g->reads, job);
         return;
     case STORE_APPEND:
-        if (!admit(s, &job->append, n_bytes)) {
+        if (!admit(s, &job->append, g)) {
             if (!s->was_refused)
                 refuse(s, 0);
             job_list_append(&s->waiting, job);
@@ -177,7 +181,6 @@ static void choose_job(struct store *s, struct store_job *job, struct group *g, 
 /* Takes from the queue what the next transaction is to do; appends that are not chosen stay. */
 static void choose(struct store *s, enum choice choice, struct group *g)
 {
-    size_t n_bytes = 0, max_bytes = s->database.log_bytes;
     struct job_list kept;
     struct store_job *job;
 
@@ -185,18 +188,36 @@ static void choose(struct store *s, enum choice choice, struct group *g)
     job_list_init(&g->writes);
     job_list_init(&g->reads);
     job_list_init(&kept);
-    while (n_bytes < max_bytes && (job = job_list_take(&s->queue)) != NULL) {
+    while (g->n_log_bytes < s->database.log_bytes && (job = job_list_take(&s->queue)) != NULL) {
         if (job->act == STORE_FORGET || job->act == STORE_CANCEL)
             cancel_appends_before(s, &kept, job);
         if (choice == NO_APPENDS && job->act == STORE_APPEND)
             job_list_append(&kept, job);
         else
-            choose_job(s, job, g, &n_bytes);
+            choose_job(s, job, g);
     }
     job_list_prepend_all(&s->queue, &kept);
 }
 
 /* ---- One transaction ---- */
+
+static bool is_deletion(enum store_act act)
+{
+    return act == STORE_TRIM || act == STORE_FORGET || act == STORE_DROP_OLDEST;
+}
+
+/* Does one job, a deletion as far as the log allows. 1: it has more to do. */
+static int apply(struct store *s, struct store_job *job)
+{
+    int r;
+
+    if (is_deletion(job->act) && s->spendable <= 0)
+        return 1;
+    do
+        r = rows_apply(s, job);
+    while (r > 0 && s->spendable > 0);
+    return r;
+}
 
 /* Does the jobs; *again gets those that want another turn, *done the others. 0, or why none of it
  * may be committed: then all of them are back in g->writes. */
@@ -205,9 +226,10 @@ static int apply_all(struct store *s, struct group *g, struct job_list *done,
 {
     struct store_job *job;
 
+    s->spendable = s->database.log_bytes / 4;
     while ((job = job_list_take(&g->writes)) != NULL) {
         uint64_t cursor = job->cursor;
-        int r = rows_apply(s, job);
+        int r = apply(s, job);
 
         job->status = r < 0 ? r : 0;
         job_list_append(r > 0 ? again : done, job);
@@ -244,6 +266,7 @@ static void settle(struct store *s, struct job_list *done, struct job_list *agai
     while ((job = job_list_take(done)) != NULL)
         finish(job, job->status);
     CRASH_POINT("store.after_done");
+    s->has_unfinished = !job_list_is_empty(again);
     job_list_prepend_all(&s->queue, again);
 }
 

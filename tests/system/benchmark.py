@@ -26,6 +26,12 @@ class Benchmark(Story):
             self.report(f"{cell['wish']}, {cell['window']} under way", {key: cell[key] for key in ("rate", "p50_us", "p99_us")})
             self.assertGreater(cell["rate"], 0)
 
+    def test_the_tiny_form_of_the_store_has_every_figure(self):
+        figures = self.figures("--tiny", "store")["store"]
+        for name in ("append_grouped", "append_rows", "drain_grouped", "drain_rows", "trim_ms", "restart_ms", "restart_rows_ms"):
+            self.report(name, figures[name])
+            self.assertGreater(figures[name], 0)
+
     def test_the_tiny_form_of_sessions_has_every_cell(self):
         figures = self.figures("--tiny", "sessions")["sessions"]
         self.assertEqual(len(figures["goodput"]), 8)
