@@ -7,6 +7,7 @@
 #include "daemon/control/desk.h"
 #include "daemon/control/keeping.h"
 #include "daemon/control/registration.h"
+#include "daemon/control/rejects.h"
 #include "daemon/control/restore.h"
 #include "daemon/control/stalled.h"
 #include "daemon/control/state.h"
@@ -69,24 +70,6 @@ static void on_link_broken(void *context, struct link *link, const char *why)
 
     (void)context;
     connection_fail(c, "what it wrote into shared memory cannot be: %s", why);
-}
-
-static void on_rejected(void *context, struct endpoint *endpoint, enum drop_reason reason,
-                        int64_t time_ns, const struct address *from, const struct address *to,
-                        const uint8_t *bytes, size_t n_bytes)
-{
-    struct control *control = context;
-    const struct desk *desk = endpoint_context(endpoint);
-    struct rejected rejected = {.uid = desk->entry ? desk->entry->owner.uid : desk->uid,
-                                .reason = reason,
-                                .time_ns = time_ns,
-                                .from = *from,
-                                .to = *to,
-                                .bytes = bytes,
-                                .n_bytes = n_bytes};
-
-    snprintf(rejected.name, sizeof(rejected.name), "%s", desk->name);
-    (void)quarantine_add(control->quarantine, &rejected);
 }
 
 static void on_tapped(void *context, struct tap *tap)
@@ -177,6 +160,7 @@ static void settle(uv_prepare_t *prepare)
         registrations_run(control);
         watchers_run(control);
     } while (has_more(control));
+    rejects_run(control);
     stash_flush(control->options.stash);
     deadlines_arm(control);
 }
@@ -189,7 +173,7 @@ static int start_workers(struct control *control)
         .control_loop = control->loop,
         .events = {.context = control,
                    .link_broken = on_link_broken,
-                   .rejected = on_rejected,
+                   .rejected = rejects_take,
                    .tapped = on_tapped,
                    .endpoint_failed = on_endpoint_failed,
                    .consumers_stalled = on_consumers_stalled,
@@ -308,7 +292,9 @@ static int open_store(struct control *control)
         if (r < 0)
             return error_trace(r, "cannot start the thread of the database");
     }
-    return r == 0 ? keeping_open(control) : r;
+    if (r == 0)
+        r = keeping_open(control);
+    return r == 0 ? rejects_open(control) : r;
 }
 
 static void ignore(void *context)
@@ -395,11 +381,17 @@ static void close_endpoints(struct control *control)
     }
 }
 
-static void control_free(struct control *control)
+/* What they still had to tell is in the quarantine then. */
+static void stop_workers(struct control *control)
 {
     close_endpoints(control);
     for (uint32_t i = 0; i < control->n_workers; i++)
         control->workers[i] = worker_stop(control->workers[i]);
+    control->has_stopped_workers = true;
+}
+
+static void control_free(struct control *control)
+{
     passing_finish(control);
     free_desks(control);
     restore_finish(control);
@@ -420,6 +412,12 @@ void control_check_closed(struct control *control)
 
     if (!control->is_closing || control->n_handles > 0 || control->n_connections > 0)
         return;
+    if (!control->has_stopped_workers) {
+        stop_workers(control);
+        rejects_close(control);
+        if (control->n_handles > 0)
+            return;
+    }
     control_free(control);
     done(context);
 }
@@ -453,7 +451,6 @@ void control_close(struct control *control, void (*done)(void *context), void *c
     run_ready(control);
     deadlines_close(control);
     visits_close(control);
-    keeping_close(control);
     if (control->settle.data)
         uv_close((uv_handle_t *)&control->settle, on_settle_closed);
     control_check_closed(control);

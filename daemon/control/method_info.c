@@ -141,6 +141,7 @@ static void write_text(const struct gathering *g, const struct control *control,
         .quarantine_entries = quarantine_count(control->quarantine),
         .quarantine_bytes = quarantine_bytes(control->quarantine),
         .quarantine_discarded = quarantine_discarded_all(control->quarantine),
+        .quarantine_unwritten = quarantine_count_unwritten(control->quarantine),
         .since_ns = control->since_wall_ns,
     };
 

@@ -238,6 +238,8 @@ void metrics_write(FILE *out, const struct metrics *m)
     put_sum(out, "quarantine_bytes", "gauge", "Bytes in quarantine.", m->quarantine_bytes);
     put_sum(out, "quarantine_discarded_total", "counter",
             "Datagrams that left quarantine for newer ones.", m->quarantine_discarded);
+    put_sum(out, "quarantine_unwritten", "gauge", "Datagrams in quarantine that are not on disk.",
+            m->quarantine_unwritten);
     put_sum(out, "sessions", "gauge", "Sessions that are offered, open or ending.", m->sessions);
     put_workers(out, m);
     put_sessions(out, m);

@@ -35,6 +35,7 @@ struct metrics {
     uint64_t quarantine_entries;
     uint64_t quarantine_bytes;
     uint64_t quarantine_discarded;
+    uint64_t quarantine_unwritten;
     int64_t since_ns; /* CLOCK_REALTIME */
 };
 

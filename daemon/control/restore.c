@@ -132,8 +132,10 @@ static int on_spooled(void *context, const struct store_spooled *s)
 
 int restore_load(struct control *control)
 {
-    const struct store_loader loader = {
-        .context = control, .registration = on_registration, .spooled = on_spooled};
+    const struct store_loader loader = {.context = control,
+                                        .registration = on_registration,
+                                        .spooled = on_spooled,
+                                        .rejected = rejects_load};
     struct restored *restored = &control->restored;
     int r;
 

@@ -8,6 +8,7 @@
 #include "daemon/control/control.h"
 #include "daemon/control/listener.h"
 #include "daemon/control/passing.h"
+#include "daemon/control/rejects.h"
 #include "daemon/control/restore.h"
 #include "daemon/control/users.h"
 #include "daemon/control/visit.h"
@@ -28,6 +29,7 @@ struct control {
     struct registry *registry;
     struct quota *quota;
     struct quarantine *quarantine;
+    struct rejects rejects;  /* between it and the database */
     struct worker **workers; /* config.workers of them */
     uint32_t n_workers;
     uint32_t next_worker; /* takes the next endpoint */
@@ -63,6 +65,7 @@ struct control {
     struct log_limit complaints; /* about clients */
 
     bool is_closing;
+    bool has_stopped_workers;
     uint32_t n_handles; /* of libuv, still open */
     void (*closed)(void *context);
     void *closed_context;

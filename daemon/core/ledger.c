@@ -3,6 +3,7 @@
 #include "daemon/core/ledger.h"
 
 #include <stddef.h>
+#include <string.h>
 
 static const char *const keys[N_DROP_REASONS] = {
 #define X(constant, key, meaning) [DROP_##constant] = #key,
@@ -19,6 +20,15 @@ static const char *const meanings[N_DROP_REASONS] = {
 const char *drop_reason_key(enum drop_reason reason)
 {
     return keys[reason];
+}
+
+enum drop_reason drop_reason_find(const char *key)
+{
+    unsigned i = 0;
+
+    while (i < N_DROP_REASONS && strcmp(keys[i], key) != 0)
+        i++;
+    return (enum drop_reason)i;
 }
 
 const char *drop_reason_meaning(enum drop_reason reason)

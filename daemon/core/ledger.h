@@ -53,6 +53,8 @@ struct ledger {
 
 /* "not_allowed" for DROP_NOT_ALLOWED. */
 const char *drop_reason_key(enum drop_reason reason);
+/* The reason with that key; N_DROP_REASONS: there is none. */
+enum drop_reason drop_reason_find(const char *key);
 /* A sentence for people. */
 const char *drop_reason_meaning(enum drop_reason reason);
 

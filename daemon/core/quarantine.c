@@ -7,13 +7,17 @@
 #include <errno.h>
 #include <stdlib.h>
 
+enum where { IN_MEMORY, ON_ITS_WAY, ON_DISK };
+
 /* One rejected datagram, its bytes behind it. */
 struct item {
     struct rejected rejected;
     struct table_link by_id;
     struct list in_order;
     struct list of_owner;
+    struct list to_write; /* in `unwritten` */
     struct owner_items *owner;
+    enum where where;
     uint8_t bytes[];
 };
 
@@ -33,7 +37,14 @@ struct quarantine {
     uint64_t last_id;
     uint64_t discarded;
     uint64_t bytes;
-    struct list order; /* oldest first */
+    struct list order;     /* oldest first */
+    struct list unwritten; /* oldest first */
+    size_t n_on_disk;      /* also what is on its way there, or from there */
+    size_t n_here_on_disk; /* of these, what is here */
+    uint64_t *deletions;   /* n_deletions ids that are on disk alone. There is always room for all
+                              of n_on_disk, so that removing needs no memory */
+    size_t n_deletions;
+    size_t deletions_room;
     struct table ids;
     struct table owners;
     struct owner_items *first_owner;
@@ -49,6 +60,7 @@ int quarantine_new(struct quarantine **out, uint64_t bytes_per_uid, uint64_t see
     q->bytes_per_uid = bytes_per_uid;
     q->seed = seed;
     list_init(&q->order);
+    list_init(&q->unwritten);
     if (table_init(&q->ids) < 0 || table_init(&q->owners) < 0) {
         quarantine_free(q);
         return -ENOMEM;
@@ -62,10 +74,21 @@ static uint64_t item_bytes(const struct item *item)
     return sizeof(*item) + item->rejected.n_bytes;
 }
 
+/* An item that was on disk is no longer here. */
+static void want_deletion(struct quarantine *q, uint64_t id)
+{
+    q->deletions[q->n_deletions++] = id;
+}
+
 static void item_remove(struct quarantine *q, struct item *item)
 {
     q->bytes -= item_bytes(item);
     item->owner->bytes -= item_bytes(item);
+    if (item->where == ON_DISK) {
+        q->n_here_on_disk--;
+        want_deletion(q, item->rejected.id);
+    }
+    list_remove(&item->to_write);
     list_remove(&item->in_order);
     list_remove(&item->of_owner);
     table_remove(&q->ids, &item->by_id);
@@ -84,6 +107,7 @@ struct quarantine *quarantine_free(struct quarantine *q)
     }
     table_deinit(&q->ids);
     table_deinit(&q->owners);
+    free(q->deletions);
     free(q);
     return NULL;
 }
@@ -153,34 +177,48 @@ static struct item *item_new(const struct rejected *r)
     return item;
 }
 
-int quarantine_add(struct quarantine *q, const struct rejected *r)
+/* Puts a copy in, in the place of the oldest if need be. NULL: there is none, and it was counted.
+ */
+static struct item *put(struct quarantine *q, const struct rejected *r, uint64_t id, int *status)
 {
     struct owner_items *owner = find_or_add_owner(q, r->uid);
     uint64_t wanted = sizeof(struct item) + r->n_bytes;
-    struct item *item;
+    struct item *item = NULL;
 
+    *status = owner ? 0 : -ENOMEM;
     if (!owner) {
         q->discarded++;
-        return -ENOMEM;
+        return NULL;
     }
-    if (wanted > q->bytes_per_uid) {
-        discard(q, owner);
-        return 0;
+    if (wanted <= q->bytes_per_uid) {
+        item = item_new(r);
+        *status = item ? 0 : -ENOMEM;
     }
-    item = item_new(r);
     if (!item) {
         discard(q, owner);
-        return -ENOMEM;
+        return NULL;
     }
     make_room(q, owner, wanted);
-    item->rejected.id = ++q->last_id;
+    item->rejected.id = id;
     item->owner = owner;
     owner->bytes += wanted;
     q->bytes += wanted;
     list_append(&q->order, &item->in_order);
     list_append(&owner->items, &item->of_owner);
-    table_add(&q->ids, &item->by_id, item->rejected.id);
-    return 0;
+    table_add(&q->ids, &item->by_id, id);
+    return item;
+}
+
+int quarantine_add(struct quarantine *q, const struct rejected *r)
+{
+    int status;
+    struct item *item = put(q, r, q->last_id + 1, &status);
+
+    if (item) {
+        q->last_id++;
+        list_append(&q->unwritten, &item->to_write);
+    }
+    return status;
 }
 
 /* ---- Walking ---- */
@@ -234,6 +272,91 @@ const struct rejected *quarantine_find(const struct quarantine *q, uint64_t id)
     return item ? &item->rejected : NULL;
 }
 
+/* ---- The disk ---- */
+
+static int reserve_deletion(struct quarantine *q)
+{
+    size_t wanted = q->n_on_disk + 1;
+    uint64_t *more;
+
+    if (wanted <= q->deletions_room)
+        return 0;
+    more = reallocarray(q->deletions, wanted * 2, sizeof(*more));
+    if (!more)
+        return -ENOMEM;
+    q->deletions = more;
+    q->deletions_room = wanted * 2;
+    return 0;
+}
+
+static void arrive(struct quarantine *q, struct item *item)
+{
+    item->where = ON_DISK;
+    q->n_here_on_disk++;
+}
+
+int quarantine_load(struct quarantine *q, const struct rejected *r)
+{
+    struct item *item;
+    int status;
+
+    if (r->id > q->last_id)
+        q->last_id = r->id;
+    if (reserve_deletion(q) < 0)
+        return -ENOMEM;
+    item = put(q, r, r->id, &status);
+    if (status < 0)
+        return status;
+    q->n_on_disk++;
+    if (item)
+        arrive(q, item);
+    else
+        want_deletion(q, r->id);
+    return 0;
+}
+
+const struct rejected *quarantine_unwritten(const struct quarantine *q)
+{
+    return list_is_empty(&q->unwritten)
+               ? NULL
+               : &list_member(q->unwritten.next, struct item, to_write)->rejected;
+}
+
+int quarantine_begin_write(struct quarantine *q, uint64_t id)
+{
+    struct item *item = find_item(q, id);
+
+    if (reserve_deletion(q) < 0)
+        return -ENOMEM;
+    q->n_on_disk++;
+    item->where = ON_ITS_WAY;
+    list_remove(&item->to_write);
+    return 0;
+}
+
+void quarantine_end_write(struct quarantine *q, uint64_t id, bool is_on_disk)
+{
+    struct item *item = find_item(q, id);
+
+    if (!is_on_disk) {
+        q->n_on_disk--;
+        if (item)
+            item->where = IN_MEMORY;
+    } else if (item) {
+        arrive(q, item);
+    } else {
+        want_deletion(q, id);
+    }
+}
+
+uint64_t quarantine_take_deletion(struct quarantine *q)
+{
+    if (q->n_deletions == 0)
+        return 0;
+    q->n_on_disk--;
+    return q->deletions[--q->n_deletions];
+}
+
 /* ---- Forgetting ---- */
 
 bool quarantine_remove(struct quarantine *q, uint64_t id)
@@ -277,4 +400,9 @@ uint64_t quarantine_bytes(const struct quarantine *q)
 size_t quarantine_count(const struct quarantine *q)
 {
     return q->ids.count;
+}
+
+size_t quarantine_count_unwritten(const struct quarantine *q)
+{
+    return q->ids.count - q->n_here_on_disk;
 }

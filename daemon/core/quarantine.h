@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Datagrams that could not be messages, kept within a bound for each uid; the oldest of a uid goes
- * first. */
+/*
+ * Datagrams that could not be messages, kept within a bound for each uid; the oldest of a uid goes
+ * first. It knows which of them are on disk, and what is there and should not be any more; who
+ * writes asks it what to do (daemon/control/rejects).
+ */
 #ifndef MSGD_DAEMON_CORE_QUARANTINE_H
 #define MSGD_DAEMON_CORE_QUARANTINE_H
 
@@ -40,6 +43,11 @@ void quarantine_set_limit(struct quarantine *q, uint64_t bytes_per_uid);
  * discarded. 0 or -ENOMEM (counted too: a caller who has nobody to tell may ignore it).
  */
 int quarantine_add(struct quarantine *q, const struct rejected *r);
+/*
+ * The same for one that is on disk, with the id that it has there; before any quarantine_add, in
+ * the order of ids. 0 or -ENOMEM (it stays on disk).
+ */
+int quarantine_load(struct quarantine *q, const struct rejected *r);
 
 /*
  * Oldest first, those of `name` or all (NULL); NULL at the end. An entry stays valid until it is
@@ -58,11 +66,22 @@ bool quarantine_remove(struct quarantine *q, uint64_t id);
 /* Forgets those of `name`, or all (NULL). Returns how many. */
 size_t quarantine_purge(struct quarantine *q, const char *name);
 
+/* The oldest that is to be written to disk; NULL: none is. */
+const struct rejected *quarantine_unwritten(const struct quarantine *q);
+/* It is being written: unwritten leaves it out from here on. 0 or -ENOMEM (then it is not). */
+int quarantine_begin_write(struct quarantine *q, uint64_t id) MUST_USE;
+/* It was, or could not be: then it stays in memory alone. It may be gone meanwhile. */
+void quarantine_end_write(struct quarantine *q, uint64_t id, bool is_on_disk);
+/* An id that is on disk and no longer here: to be deleted there, told once. 0: none. */
+uint64_t quarantine_take_deletion(struct quarantine *q);
+
 /* How many were discarded to stay within the bound: of a uid's, and of all. */
 uint64_t quarantine_discarded(const struct quarantine *q, uid_t uid);
 uint64_t quarantine_discarded_all(const struct quarantine *q);
 /* Bytes and entries at present. */
 uint64_t quarantine_bytes(const struct quarantine *q);
 size_t quarantine_count(const struct quarantine *q);
+/* Those that are in memory alone. */
+size_t quarantine_count_unwritten(const struct quarantine *q);
 
 #endif

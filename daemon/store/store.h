@@ -143,8 +143,8 @@ int store_load(struct store *store, const struct store_loader *loader) MUST_USE;
 /* 0 or -errno. On the thread of `loop`, which all its jobs are posted from and done on. */
 int store_port_open(struct store_port **out, struct store *store, uv_loop_t *loop) MUST_USE;
 /*
- * Frees the port once every job of it is done; appends that wait for room are done with -ECANCELED,
- * all others are carried out. NULL: `done` runs at once.
+ * Frees the port once every job of it is done; appends and rejected datagrams that wait for room
+ * are done with -ECANCELED, all others are carried out. NULL: `done` runs at once.
  */
 typedef void (*store_port_closed)(void *context);
 void store_port_close(struct store_port *port, store_port_closed done, void *context);
@@ -206,9 +206,9 @@ struct store_drop_oldest {
 
 /*
  * A job. The caller fills act, done and its member of the union, posts it, and leaves it alone
- * until `done`. status: 0; -ENOENT; -EIO: the store has failed; -ECANCELED: an append that was
- * waiting when its endpoint was forgotten or its port closed; -EINVAL: an append whose records
- * cannot be.
+ * until `done`. status: 0; -ENOENT; -EIO: the store has failed; -ECANCELED: an append or rejected
+ * datagram that was waiting when its endpoint was forgotten or its port closed; -EINVAL: an append
+ * whose records cannot be.
  */
 struct store_job {
     enum store_act act;

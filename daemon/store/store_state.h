@@ -35,6 +35,7 @@ struct store_port {
     struct job_list finished; /* under the lock */
     size_t n_posted;          /* whose `done` has not run; the loop's thread only */
     bool is_closing;
+    bool is_cancelled; /* the store thread's: its `cancel` has come */
     struct store_job cancel;
     store_port_closed closed;
     void *context;

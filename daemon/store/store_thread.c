@@ -42,17 +42,23 @@ static void finish_all(struct job_list *list, int status)
         finish(job, status);
 }
 
-static void cancel_appends(struct job_list *list, const struct store_job *because)
+/* Of a port that closes, what can be done without and may wait for room; of an endpoint that is
+ * forgotten (else NULL), its messages. */
+static bool is_cancelled(const struct store_job *job, const uint64_t *forgotten)
+{
+    if (forgotten != NULL)
+        return job->act == STORE_APPEND && job->append.endpoint == *forgotten;
+    return job->port->is_cancelled && (job->act == STORE_APPEND || job->act == STORE_PUT_REJECTED);
+}
+
+static void cancel(struct job_list *list, const uint64_t *forgotten)
 {
     struct job_list kept;
     struct store_job *job;
 
     job_list_init(&kept);
     while ((job = job_list_take(list)) != NULL) {
-        bool is_meant = because->act == STORE_CANCEL ? job->port == because->port
-                                                     : job->append.endpoint == because->forget;
-
-        if (job->act == STORE_APPEND && is_meant)
+        if (is_cancelled(job, forgotten))
             finish(job, -ECANCELED);
         else
             job_list_append(&kept, job);
@@ -60,12 +66,15 @@ static void cancel_appends(struct job_list *list, const struct store_job *becaus
     job_list_prepend_all(list, &kept);
 }
 
-/* Appends that wait will not be carried out: their port closes, or their endpoint is forgotten. */
-static void cancel_appends_before(struct store *s, struct job_list *kept,
-                                  const struct store_job *because)
+/* What waits and will not be carried out: its port closes, or its endpoint is forgotten. */
+static void cancel_before(struct store *s, struct job_list *kept, const struct store_job *because)
 {
-    cancel_appends(&s->waiting, because);
-    cancel_appends(kept, because);
+    const uint64_t *forgotten = because->act == STORE_FORGET ? &because->forget : NULL;
+
+    if (because->act == STORE_CANCEL)
+        because->port->is_cancelled = true;
+    cancel(&s->waiting, forgotten);
+    cancel(kept, forgotten);
 }
 
 /* ---- Waiting ---- */
@@ -190,7 +199,7 @@ static void choose(struct store *s, enum choice choice, struct group *g)
     job_list_init(&kept);
     while (g->n_log_bytes < s->database.log_bytes && (job = job_list_take(&s->queue)) != NULL) {
         if (job->act == STORE_FORGET || job->act == STORE_CANCEL)
-            cancel_appends_before(s, &kept, job);
+            cancel_before(s, &kept, job);
         if (choice == NO_APPENDS && job->act == STORE_APPEND)
             job_list_append(&kept, job);
         else
@@ -285,6 +294,7 @@ static void give_up(struct store *s, struct group *g, struct job_list *done, str
     for (struct store_job *job = g->writes.first; job != NULL; job = job->next)
         job->cursor = 0;
     job_list_prepend_all(&s->waiting, &g->writes);
+    cancel(&s->waiting, NULL);
 }
 
 static void checkpoint(struct store *s)

@@ -161,7 +161,7 @@ Test(core_no_memory, the_registry_goes_on_with_what_it_has)
 static void use_quarantine(void)
 {
     struct quarantine *q;
-    int n = 0;
+    int n = 0, n_written = 0;
 
     if (quarantine_new(&q, 1 << 20, 1) < 0)
         return;
@@ -172,6 +172,18 @@ static void use_quarantine(void)
     }
     cr_expect_eq(quarantine_count(q), (size_t)n);
     cr_expect_eq(quarantine_discarded_all(q), (uint64_t)(40 - n));
+    for (const struct rejected *r; (r = quarantine_unwritten(q));) {
+        uint64_t id = r->id;
+
+        if (quarantine_begin_write(q, id) < 0)
+            break;
+        quarantine_end_write(q, id, true);
+        n_written++;
+    }
+    quarantine_purge(q, NULL);
+    while (quarantine_take_deletion(q) != 0)
+        n_written--;
+    cr_expect_eq(n_written, 0, "what was written is deleted");
     quarantine_free(q);
 }
 

@@ -155,3 +155,132 @@ Test(quarantine, a_smaller_limit_holds_at_once)
     cr_assert_eq(quarantine_count(q), 0);
     cr_assert_eq(quarantine_discarded(q, 5), 5);
 }
+
+/* ---- The disk ---- */
+
+/* What who writes would do: all that is to be written is, one after the other. Returns how many. */
+static size_t write_all(void)
+{
+    const struct rejected *r;
+    size_t n = 0;
+
+    for (; (r = quarantine_unwritten(q)); n++) {
+        uint64_t id = r->id;
+
+        cr_assert_eq(quarantine_begin_write(q, id), 0);
+        quarantine_end_write(q, id, true);
+    }
+    return n;
+}
+
+Test(quarantine, asks_for_each_to_be_written_once_oldest_first)
+{
+    add(5, "a", "1", 1);
+    add(6, "b", "2", 1);
+    cr_assert_eq(quarantine_unwritten(q)->id, 1);
+    cr_assert_eq(quarantine_count_unwritten(q), 2);
+    cr_assert_eq(quarantine_begin_write(q, 1), 0);
+    cr_assert_eq(quarantine_unwritten(q)->id, 2);
+    quarantine_end_write(q, 1, true);
+    cr_assert_eq(write_all(), 1);
+    cr_assert_null(quarantine_unwritten(q));
+    cr_assert_eq(quarantine_count_unwritten(q), 0);
+    cr_assert_eq(quarantine_take_deletion(q), 0);
+}
+
+Test(quarantine, what_was_never_written_needs_no_deletion)
+{
+    uint8_t bytes[500] = {0};
+
+    for (int i = 0; i < 100; i++)
+        add(5, "a", bytes, sizeof(bytes));
+    cr_assert_eq(quarantine_unwritten(q), quarantine_first(q, NULL));
+    cr_assert_eq(quarantine_purge(q, NULL), 100 - quarantine_discarded(q, 5));
+    cr_assert_null(quarantine_unwritten(q));
+    cr_assert_eq(quarantine_take_deletion(q), 0);
+}
+
+Test(quarantine, what_leaves_is_to_be_deleted_on_disk_once)
+{
+    uint8_t bytes[500] = {0};
+    size_t n_kept, n_gone = 0;
+
+    for (int i = 0; i < 100; i++) {
+        add(5, "a", bytes, sizeof(bytes));
+        cr_assert_eq(write_all(), 1);
+    }
+    n_kept = quarantine_count(q);
+    cr_assert_eq(n_kept + quarantine_discarded(q, 5), 100);
+    for (uint64_t id; (id = quarantine_take_deletion(q)) != 0; n_gone++)
+        cr_assert_null(quarantine_find(q, id));
+    cr_assert_eq(n_gone, 100 - n_kept);
+    cr_assert(quarantine_remove(q, 100));
+    cr_assert_eq(quarantine_take_deletion(q), 100);
+    cr_assert_eq(quarantine_take_deletion(q), 0);
+}
+
+Test(quarantine, what_leaves_while_it_is_written_is_deleted_after_that)
+{
+    add(5, "a", "1", 1);
+    cr_assert_eq(quarantine_begin_write(q, 1), 0);
+    cr_assert(quarantine_remove(q, 1));
+    cr_assert_eq(quarantine_take_deletion(q), 0);
+    quarantine_end_write(q, 1, true);
+    cr_assert_eq(quarantine_take_deletion(q), 1);
+}
+
+Test(quarantine, what_cannot_be_written_stays_and_is_not_asked_for_again)
+{
+    add(5, "a", "1", 1);
+    add(5, "a", "2", 1);
+    cr_assert_eq(quarantine_begin_write(q, 1), 0);
+    quarantine_end_write(q, 1, false);
+    cr_assert_eq(quarantine_unwritten(q)->id, 2);
+    cr_assert_eq(quarantine_first(q, NULL)->id, 1);
+    cr_assert_eq(quarantine_count_unwritten(q), 2);
+    cr_assert_eq(quarantine_begin_write(q, 2), 0);
+    cr_assert(quarantine_remove(q, 2));
+    quarantine_end_write(q, 2, false);
+    cr_assert(quarantine_remove(q, 1));
+    cr_assert_eq(quarantine_take_deletion(q), 0);
+}
+
+static void load(uint64_t id, uid_t uid, const void *bytes, size_t n_bytes)
+{
+    const struct rejected r = {
+        .id = id, .uid = uid, .name = "a", .bytes = bytes, .n_bytes = n_bytes};
+
+    cr_assert_eq(quarantine_load(q, &r), 0);
+}
+
+Test(quarantine, takes_in_what_is_on_disk_and_goes_on_counting)
+{
+    load(7, 5, "1", 1);
+    load(9, 6, "2", 1);
+    add(5, "a", "3", 1);
+    cr_assert_eq(quarantine_first(q, NULL)->id, 7);
+    cr_assert_arr_eq(quarantine_find(q, 9)->bytes, "2", 1);
+    cr_assert_eq(quarantine_find(q, 10)->uid, 5);
+    cr_assert_eq(quarantine_unwritten(q)->id, 10);
+    cr_assert_eq(quarantine_count_unwritten(q), 1);
+    cr_assert(quarantine_remove(q, 7));
+    cr_assert_eq(quarantine_take_deletion(q), 7);
+}
+
+Test(quarantine, the_bound_of_a_uid_holds_for_what_is_on_disk)
+{
+    static uint8_t bytes[65507];
+    size_t n_gone = 0;
+
+    for (uint64_t id = 1; id <= 100; id++)
+        load(id, 5, bytes, 500);
+    load(101, 5, bytes, sizeof(bytes));
+    cr_assert_leq(quarantine_bytes(q), LIMIT);
+    cr_assert_geq(quarantine_count(q), 4);
+    cr_assert_eq(quarantine_discarded(q, 5), 101 - quarantine_count(q));
+    cr_assert_not_null(quarantine_find(q, 100), "the youngest stay");
+    while (quarantine_take_deletion(q) != 0)
+        n_gone++;
+    cr_assert_eq(n_gone, quarantine_discarded(q, 5));
+    cr_assert_null(quarantine_unwritten(q));
+}

@@ -460,6 +460,29 @@ Test(store, lets_appends_wait_until_there_is_room)
     free(bytes);
 }
 
+Test(store, keeps_no_port_open_for_rejected_datagrams_without_room)
+{
+    static uint8_t bytes[65000];
+    struct fixture f;
+    struct store_job jobs[40] = {0};
+    size_t n_cancelled = 0;
+
+    (void)open_full(&f);
+    for (size_t i = 0; i < 40; i++) {
+        jobs[i] = (struct store_job){.act = STORE_PUT_REJECTED,
+                                     .rejected = {.id = i + 1,
+                                                  .name = "one",
+                                                  .reason = "invalid_json",
+                                                  .bytes = bytes,
+                                                  .n_bytes = sizeof(bytes)}};
+        post(&f, &jobs[i]);
+    }
+    close_fixture(&f);
+    for (size_t i = 0; i < 40; i++)
+        n_cancelled += jobs[i].status == -ECANCELED;
+    cr_assert_gt(n_cancelled, 0);
+}
+
 Test(store, cancels_what_waits_when_its_endpoint_is_forgotten_or_its_port_closes)
 {
     struct fixture f;
