@@ -234,6 +234,88 @@ MSGD_API MSGD_MUST_USE int msgd_send_from(struct msgd *m, const char *name, cons
  */
 MSGD_API MSGD_MUST_USE int msgd_resolve(struct msgd *m, const char *name, struct msgd_address *out);
 
+/*
+ * A feed: messages to one target that go once and that nobody acknowledges, as UDP does it. The
+ * target may be anything that receives UDP. What is put gathers and leaves with few system calls:
+ * many datagrams with one (sendmmsg), those of one length as a train (segmentation offload, where
+ * the kernel has it). With is_batch many messages share a datagram, which only msgd takes apart.
+ *
+ *     struct msgd_feed *f;
+ *     int rc = msgd_feed_open(&f, "127.0.0.1:7000", NULL);
+ *     while (rc == 0 && next(&text)) {
+ *         while ((rc = msgd_feed_put(f, text, strlen(text))) == -EAGAIN)
+ *             if (msgd_feed_flush(f, -1) != 0)
+ *                 fprintf(stderr, "%s\n", msgd_feed_error(f));
+ *     }
+ *     if (rc == 0)
+ *         rc = msgd_feed_flush(f, -1);
+ *
+ * For one thread at a time; a forked child may close its copy, which sends nothing.
+ */
+struct msgd_feed;
+
+/* Everything that is zero takes the default. */
+struct msgd_feed_options {
+    const char *socket_path;     /* where the target is a name: as for msgd_open */
+    int is_batch;                /* 1: as many messages in a datagram as it holds (docs/protocol.md,
+                                    Batches); one that is alone goes as it is */
+    uint32_t max_datagram_bytes; /* of a batch; 0: what passes uncut to the target */
+    int is_raw;                  /* 1: bytes, which are not looked at; not with is_batch */
+    int linger_ms; /* how long the first datagram to a host of several addresses waits for a refusal
+                      from afar, before the next address is tried: 100; -1: not at all */
+};
+
+/*
+ * Opens a feed to "ip:port", "[ip6]:port", "host:port" (the first address that does not refuse the
+ * first datagram) or the name of an endpoint of this host's msgd. options may be NULL.
+ * 0; -EINVAL (no such target), -ENOENT (no such host or name), -ENOTCONN (msgd is not there),
+ * -EAGAIN (the resolver or the endpoint is not ready), -ENETUNREACH and its like, -ENOMEM
+ * (*out is then NULL, and msgd_feed_error(NULL) has the sentence for this thread).
+ */
+MSGD_API MSGD_MUST_USE int msgd_feed_open(struct msgd_feed **out, const char *target,
+                                          const struct msgd_feed_options *options);
+
+/* Sends what can go at once, and closes. Returns NULL. NULL is fine. */
+MSGD_API struct msgd_feed *msgd_feed_close(struct msgd_feed *f);
+
+/* As msgd_error. f NULL: of this thread's msgd_feed_open. */
+MSGD_API const char *msgd_feed_error(const struct msgd_feed *f);
+
+/* The address that is sent to. */
+MSGD_API void msgd_feed_address(const struct msgd_feed *f, struct msgd_address *out);
+
+/*
+ * Puts a message, which is copied. It leaves with the next msgd_feed_flush, or when so much has
+ * gathered that there is no room for more (128 KiB, 256 datagrams).
+ * 0; it is not taken: -EAGAIN (the kernel has no room: flush, then put again), -EINVAL (not JSON),
+ * -EMSGSIZE, -ESTALE (in a forked child). What became of earlier ones, msgd_feed_flush tells.
+ */
+MSGD_API MSGD_MUST_USE int msgd_feed_put(struct msgd_feed *f, const void *data, size_t length);
+
+/*
+ * Sends what was put, waiting at most timeout_ms for room in the kernel (-1: for ever, 0: not at
+ * all). 0; -EAGAIN: not all has left in that time; -EINTR: a signal handler ran. Anything else:
+ * everything has left or failed, and this is the first error since the last flush: -ECONNREFUSED
+ * (nobody listens there; known of this host's ports at once, of others' when a later datagram is
+ * sent), -EMSGSIZE, -EPERM (a firewall of this host), -ENETUNREACH...; -ESTALE.
+ */
+MSGD_API MSGD_MUST_USE int msgd_feed_flush(struct msgd_feed *f, int timeout_ms);
+
+/* put = sent + failed + waiting, in messages. */
+struct msgd_feed_figures {
+    uint64_t put;
+    uint64_t sent;      /* in datagrams that the kernel took: nobody knows whether they arrive */
+    uint64_t failed;    /* in datagrams that it did not take */
+    uint64_t waiting;   /* to be flushed */
+    uint64_t datagrams; /* that it took */
+    uint64_t refusals;  /* that came back for datagrams: at least so many did not arrive */
+};
+MSGD_API void msgd_feed_figures(const struct msgd_feed *f, struct msgd_feed_figures *out);
+
+/* The socket: for poll(2) (output, after -EAGAIN), and for the plain datagrams that come back,
+ * which a program may read. It may change until the first flush has returned. */
+MSGD_API int msgd_feed_fd(const struct msgd_feed *f);
+
 /* ---- Sessions ---- */
 
 /*

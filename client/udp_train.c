@@ -3,7 +3,6 @@
 #include "client/udp_train.h"
 
 #include <errno.h>
-#include <linux/errqueue.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
 #include <stdlib.h>
@@ -38,7 +37,7 @@ static void configure(int fd, int family)
     set(fd, SOL_SOCKET, SO_RCVBUF, BUFFER_BYTES);
     set(fd, SOL_SOCKET, SO_SNDBUF, BUFFER_BYTES);
     set(fd, IPPROTO_UDP, UDP_GRO, 1);
-    set(fd, is_v6 ? IPPROTO_IPV6 : IPPROTO_IP, is_v6 ? IPV6_RECVERR : IP_RECVERR, 1);
+    udp_error_watch(fd, family);
     /* The session finds the largest datagram itself; nothing is to be cut on its way. */
     set(fd, is_v6 ? IPPROTO_IPV6 : IPPROTO_IP, is_v6 ? IPV6_MTU_DISCOVER : IP_MTU_DISCOVER,
         is_v6 ? IPV6_PMTUDISC_PROBE : IP_PMTUDISC_PROBE);
@@ -241,31 +240,9 @@ int udp_train_receive(struct udp_train *t, struct udp_arrival *out)
 
 bool udp_train_next_error(struct udp_train *t, struct udp_error *out)
 {
-    struct sockaddr_storage storage;
-    union {
-        char bytes[CMSG_SPACE(sizeof(struct sock_extended_err) + sizeof(struct sockaddr_in6))];
-        struct cmsghdr align;
-    } control;
-    struct msghdr message = {.msg_name = &storage,
-                             .msg_namelen = sizeof(storage),
-                             .msg_control = control.bytes,
-                             .msg_controllen = sizeof(control.bytes)};
+    bool is_there = udp_error_next(t->fd, out);
 
-    if (recvmsg(t->fd, &message, MSG_ERRQUEUE) < 0) {
+    if (!is_there)
         t->has_errors = false;
-        return false;
-    }
-    *out = (struct udp_error){0};
-    if (message.msg_namelen > 0)
-        (void)!address_from_sockaddr((struct sockaddr *)&storage, &out->to);
-    for (struct cmsghdr *h = CMSG_FIRSTHDR(&message); h != NULL; h = CMSG_NXTHDR(&message, h)) {
-        struct sock_extended_err error;
-        if ((h->cmsg_level != IPPROTO_IP || h->cmsg_type != IP_RECVERR) &&
-            (h->cmsg_level != IPPROTO_IPV6 || h->cmsg_type != IPV6_RECVERR))
-            continue;
-        memcpy(&error, CMSG_DATA(h), sizeof(error));
-        out->error = -(int)error.ee_errno;
-        out->mtu = error.ee_errno == EMSGSIZE ? error.ee_info : 0;
-    }
-    return true;
+    return is_there;
 }

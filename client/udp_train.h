@@ -6,7 +6,7 @@
 #ifndef MSGD_CLIENT_UDP_TRAIN_H
 #define MSGD_CLIENT_UDP_TRAIN_H
 
-#include "proto/address.h"
+#include "client/udp_error.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -64,13 +64,6 @@ struct udp_arrival {
 /* Reads once; what it shows is valid until the next time. 0, -EAGAIN, or what recvmsg(2) says. */
 int udp_train_receive(struct udp_train *t, struct udp_arrival *out)
     __attribute__((warn_unused_result));
-
-/* What the kernel knows of a datagram that did not arrive. */
-struct udp_error {
-    int error; /* a negative errno: -ECONNREFUSED, -EMSGSIZE... */
-    struct address to;
-    uint32_t mtu; /* for -EMSGSIZE; 0: unknown */
-};
 
 /* Takes the next one from the socket's error queue. False: there is none. */
 bool udp_train_next_error(struct udp_train *t, struct udp_error *out);

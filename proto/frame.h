@@ -139,6 +139,16 @@ size_t frame_write(const struct frame *f, uint8_t *buf, size_t capacity);
 /* A frame's length without body and padding is at most this for a data frame without sack. */
 #define FRAME_DATA_HEADER_MAX 320u
 
+/*
+ * Writes a batch that wants no answer in place: its header, texts behind it, and at the end the
+ * checksum. n: bytes of the text, which must be one; of the whole datagram.
+ */
+#define FRAME_BATCH_HEADER_BYTES 35u
+#define FRAME_BATCH_TEXT_EXTRA   2u /* bytes that a text takes beside its own */
+void frame_batch_begin(uint8_t *buf);
+void frame_batch_add(uint8_t *at, const void *text, size_t n);
+void frame_batch_end(uint8_t *buf, size_t n);
+
 /* Walks the body of a batch: RS text RS text... *at begins at 0. False: no more. An element may be
  * empty or no JSON: the caller looks. A body that does not begin with RS is one element. */
 bool frame_batch_next(const struct frame_slice *body, size_t *at, struct frame_slice *text);

@@ -187,23 +187,3 @@ int frame_parse(const uint8_t *bytes, size_t n, struct frame *out)
         return FRAME_MALFORMED;
     return 0;
 }
-
-bool frame_batch_next(const struct frame_slice *body, size_t *at, struct frame_slice *text)
-{
-    if (*at >= body->n)
-        return false;
-
-    const uint8_t *p = body->bytes + *at;
-    const uint8_t *end = body->bytes + body->n;
-    const uint8_t *next = end;
-
-    if (*p == FRAME_START) {
-        p++;
-        next = memchr(p, FRAME_START, (size_t)(end - p));
-        if (next == NULL)
-            next = end;
-    }
-    *text = (struct frame_slice){p, (size_t)(next - p)};
-    *at = (size_t)(next - body->bytes);
-    return true;
-}

@@ -320,18 +320,7 @@ static int open_sender(struct job *job)
                                                 .max_unanswered = (uint32_t)in_flight,
                                                 .timeout_ms = timeout_ms > 0 ? timeout_ms : 1};
     int error = msgd_sender_open(&job->s, job->where, &options);
-    bool is_number = strspn(job->where, "0123456789") == strlen(job->where);
-    if (error == 0)
-        return EXIT_DONE;
-    if (error == -ENOENT && is_number)
-        return tool_fail(EXIT_NO_NAME,
-                         "no endpoint is called \"%s\"; a port of this host is 127.0.0.1:%s",
-                         job->where, job->where);
-    enum exit_code code = error == -EINVAL     ? EXIT_USAGE
-                          : error == -ENOENT   ? EXIT_NO_NAME
-                          : error == -ENOTCONN ? EXIT_UNAVAILABLE
-                                               : exit_code_of("", error);
-    return tool_fail(code, "%s", msgd_sender_error(NULL));
+    return error != 0 ? send_fail_target(error, msgd_sender_error(NULL)) : EXIT_DONE;
 }
 
 static int open_input(struct job *job)

@@ -6,6 +6,7 @@
 #include "tools/send_payload.h"
 #include "tools/tool.h"
 
+#include <errno.h>
 #include <string.h>
 
 #define OFFSET(member) .offset = offsetof(struct send_options, member)
@@ -22,6 +23,9 @@ static const struct option_spec specs[] = {
     {"from", 0, "NAME", "send from the address and port of your endpoint NAME", OPTION_TEXT,
      OFFSET(from)},
     {"raw", 0, NULL, "send the bytes as they are, JSON or not", OPTION_FLAG, OFFSET(raw)},
+    {"batch", 0, NULL,
+     "put as many messages into a datagram as it holds; for endpoints of msgd only", OPTION_FLAG,
+     OFFSET(batch)},
     {"ack", 0, "WISH",
      "send each message until msgd acknowledges that it is stored (without "
      "WISH), or released by its consumer",
@@ -99,6 +103,8 @@ static int check_wishes(const struct send_options *o)
     if (o->plain && !o->reply)
         return tool_usage(
             "--plain: goes with --reply; without it and --ack every message is plain");
+    if (o->batch && (o->raw || o->reply || o->ack >= 0 || o->from != NULL))
+        return tool_usage("--batch: goes with neither --ack, --reply, --from nor --raw");
     if (o->id != NULL && !is_framed)
         return tool_usage("--id: goes with --ack or --reply%s",
                           o->plain || o->raw ? ", and plain messages have none" : "");
@@ -107,6 +113,15 @@ static int check_wishes(const struct send_options *o)
     if (o->in_flight >= 0 && o->ack < 0)
         return tool_usage("--in-flight: goes with --ack");
     return EXIT_DONE;
+}
+
+int send_fail_target(int error, const char *sentence)
+{
+    enum exit_code code = error == -EINVAL     ? EXIT_USAGE
+                          : error == -ENOENT   ? EXIT_NO_NAME
+                          : error == -ENOTCONN ? EXIT_UNAVAILABLE
+                                               : exit_code_of("", error);
+    return tool_fail(code, "%s", sentence);
 }
 
 int send_options_check(const struct send_options *o)

@@ -12,6 +12,7 @@ struct send_options {
     double rate; /* 0: as fast as it goes */
     const char *from;
     bool raw;
+    bool batch;
     bool reply;
     bool plain;
     int ack;        /* index in "stored released"; -1: not given */
@@ -27,6 +28,9 @@ void send_options_init(struct send_options *o);
 
 /* What can be known before anything is sent. 0, or a line was printed and this is the exit code. */
 int send_options_check(const struct send_options *o);
+
+/* TARGET cannot be sent to: says so. Returns the exit code. */
+int send_fail_target(int error, const char *sentence);
 
 /* PAYLOAD, or NULL. */
 const char *send_options_payload(const struct send_options *o);

@@ -5,6 +5,8 @@
 #include "proto/json_text.h"
 
 #include <errno.h>
+#include <stdio.h>
+#include <unistd.h>
 
 bool payload_check(const void *bytes, size_t n, bool is_raw, char fault[PAYLOAD_FAULT_MAX])
 {
@@ -39,33 +41,16 @@ bool payload_is_blank(const uint8_t *bytes, size_t n)
     return true;
 }
 
-/* Reads up to `end` (EOF: to the end of the input). Returns the last character read. */
-static int read_until(FILE *in, struct payload *out, int end)
+int payload_read_all(int fd, struct payload *out)
 {
-    int c;
+    ssize_t n;
     out->n = 0;
-    out->is_too_large = false;
-    while ((c = getc_unlocked(in)) != EOF && c != end) {
-        if (out->n < PAYLOAD_MAX)
-            out->bytes[out->n++] = (uint8_t)c;
-        else
-            out->is_too_large = true;
-    }
-    return c;
-}
-
-int payload_read_line(FILE *in, struct payload *out)
-{
-    errno = 0;
-    int last = read_until(in, out, '\n');
-    if (ferror(in))
-        return errno != 0 ? -errno : -EIO;
-    return last == EOF && out->n == 0 ? PAYLOAD_END : 0;
-}
-
-int payload_read_all(FILE *in, struct payload *out)
-{
-    errno = 0;
-    read_until(in, out, EOF);
-    return ferror(in) ? (errno != 0 ? -errno : -EIO) : 0;
+    do {
+        n = read(fd, out->bytes + out->n, sizeof out->bytes - out->n);
+        if (n < 0 && errno != EINTR)
+            return -errno;
+        out->n += n > 0 ? (size_t)n : 0;
+    } while (n != 0 && out->n < sizeof out->bytes);
+    out->is_too_large = out->n > PAYLOAD_MAX;
+    return 0;
 }

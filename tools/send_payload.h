@@ -6,7 +6,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 
 /* The most that fits a UDP datagram over IPv4. */
 #define PAYLOAD_MAX 65507
@@ -26,22 +25,14 @@ bool payload_check_json(const void *bytes, size_t n, char fault[PAYLOAD_FAULT_MA
 /* Is there nothing but white space? Such lines of input are passed over. */
 bool payload_is_blank(const uint8_t *bytes, size_t n);
 
-/* One line, or one file, of input. */
+/* A whole file. */
 struct payload {
     uint8_t bytes[PAYLOAD_MAX + 1];
     size_t n;
     bool is_too_large; /* bytes hold its beginning */
 };
 
-enum payload_outcome { PAYLOAD_END = 1 };
-
-/*
- * Reads the next line, without its line end. A line that does not fit is read to its end.
- * 0; PAYLOAD_END; -errno.
- */
-int payload_read_line(FILE *in, struct payload *out) __attribute__((warn_unused_result));
-
-/* Reads everything as one payload. 0 or -errno. */
-int payload_read_all(FILE *in, struct payload *out) __attribute__((warn_unused_result));
+/* Reads everything as one payload, or as much of it as shows that it is too large. 0 or -errno. */
+int payload_read_all(int fd, struct payload *out) __attribute__((warn_unused_result));
 
 #endif

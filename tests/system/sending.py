@@ -3,9 +3,16 @@
 
 import json
 import pathlib
+import subprocess
 import time
 
 from msgd_test import Story, build_path, free_port, main, run, udp_socket
+
+
+def payload(number, size):
+    """A line that tests/support/drain.c checks."""
+    head = '{"n":%d,"pad":"' % number
+    return head + "x" * (size - len(head) - 2) + '"}\n'
 
 
 class Sending(Story):
@@ -41,6 +48,51 @@ class Sending(Story):
         self.expect(0, self.here, input='{"a": 1}\n\n[2]\n"last"')
         self.assertEqual([self.socket.recv(100) for _ in range(3)], [b'{"a": 1}', b"[2]", b'"last"'])
         self.expect_nothing()
+
+    def test_a_line_does_not_wait_for_the_next_one(self):
+        program = self.msgd.spawn("msgsend", self.here, stdin=subprocess.PIPE)
+        for text in (b"1", b"[2]"):
+            program.process.stdin.write(text + b"\n")
+            program.process.stdin.flush()
+            self.assertEqual(self.socket.recv(100), text)
+        program.process.stdin.close()
+        self.assertEqual(program.wait(), 0)
+
+    def drain(self, name, n):
+        consumer = self.msgd.spawn("drain", name, "--count", n, "--verify")
+        consumer.wait_for_stderr("attached")
+        return consumer
+
+    def expect_all(self, consumer, name, n, datagrams):
+        """Every message has come, whole and in order, and the ledger says so to the exact number."""
+        self.assertEqual(consumer.wait(), 0, consumer.stderr)
+        seen = json.loads(consumer.stdout)
+        self.assertEqual([seen[key] for key in ("received", "torn", "out_of_order", "repeated")], [n, 0, 0, 0], seen)
+        self.msgd.sent[name] += datagrams
+        self.msgd.wait_for_ledger(name, datagrams=datagrams, received=n, delivered=n)
+
+    def test_many_lines_reach_the_consumer_each_in_a_datagram(self):
+        n = 200  # which the smallest receive buffer holds
+        consumer = self.drain("many", n)
+        result = self.expect(0, "many", "--json", input="".join(payload(i + 1, 64) for i in range(n)))
+        self.assertEqual([json.loads(result.stdout)[key] for key in ("sent", "datagrams", "not_sent", "bytes")], [n, n, 0, n * 64])
+        self.expect_all(consumer, "many", n, n)
+
+    def test_batches_reach_the_consumer_in_few_datagrams(self):
+        n = 800  # as above
+        consumer = self.drain("batches", n)
+        lines = [payload(i + 1, 40 + i % 300) for i in range(n)]
+        lines[n // 2:n // 2] = ["not JSON\n"]
+        result = self.msgsend("batches", "--batch", "--json", input="".join(lines))
+        self.assertEqual(result.returncode, 65, result.stderr)
+        figures = json.loads(result.stdout)
+        self.assertEqual((figures["sent"], figures["not_sent"]), (n, 1))
+        self.assertLess(figures["datagrams"], 10)
+        self.expect_all(consumer, "batches", n, figures["datagrams"])
+
+    def test_a_batch_goes_with_nothing_that_is_not_plain_json(self):
+        for other in (["--raw"], ["--ack"], ["--reply"], ["--from", "thermo"]):
+            self.expect(64, self.here, "1", "--batch", *other)
 
     def test_a_file_is_sent_too(self):
         path = pathlib.Path(self.folder) / "messages"

@@ -161,3 +161,28 @@ Test(frame_write, says_no_more_than_one_header_holds)
     f.identity.n = FRAME_IDENTITY_MAX;
     cr_expect(frame_write(&f, buf, sizeof buf) > 0);
 }
+
+Test(frame_write, writes_a_batch_in_place)
+{
+    static const char *const texts[] = {"1", "{\"a\": 2}", " [3] "};
+    uint8_t buf[256], whole[256];
+    size_t n = FRAME_BATCH_HEADER_BYTES, at = 0;
+    struct frame_slice text;
+    struct frame f;
+
+    frame_batch_begin(buf);
+    for (size_t i = 0; i < 3; n += strlen(texts[i++]) + FRAME_BATCH_TEXT_EXTRA)
+        frame_batch_add(buf + n, texts[i], strlen(texts[i]));
+    frame_batch_end(buf, n);
+    cr_assert_eq(frame_parse(buf, n, &f), 0);
+    cr_expect(f.type == FRAME_BATCH && f.members == FRAME_HAS_CRC);
+    for (size_t i = 0; i < 3; i++) {
+        cr_assert(frame_batch_next(&f.body, &at, &text));
+        cr_expect(text.n == strlen(texts[i]) + 1 && text.bytes[text.n - 1] == '\n');
+        cr_expect_eq(memcmp(text.bytes, texts[i], text.n - 1), 0, "%s", texts[i]);
+    }
+    cr_expect_not(frame_batch_next(&f.body, &at, &text));
+    cr_expect_eq(
+        frame_write(&(struct frame){.type = FRAME_BATCH, .body = f.body}, whole, sizeof whole), n);
+    cr_expect_eq(memcmp(whole, buf, n), 0, "frame_write writes the same");
+}

@@ -3,6 +3,8 @@
 #include "tools/send_payload.h"
 
 #include <criterion/criterion.h>
+#include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 Test(tools_send, takes_json_and_with_raw_anything_that_fits)
@@ -38,58 +40,29 @@ Test(tools_send, refuses_what_no_datagram_holds)
     cr_expect_not(payload_check(large, PAYLOAD_MAX + 1, true, fault));
 }
 
-static FILE *text_file(const char *text, size_t n)
+Test(tools_send, reads_a_whole_file_and_no_more_than_a_datagram)
 {
-    FILE *file = tmpfile();
-    cr_assert_not_null(file);
-    cr_assert_eq(fwrite(text, 1, n, file), n);
-    rewind(file);
-    return file;
-}
-
-Test(tools_send, reads_lines_with_or_without_a_last_line_end)
-{
-    static const char text[] = "1\n\nlast\0one";
+    static char text[PAYLOAD_MAX + 100];
     static struct payload p;
-    FILE *file = text_file(text, sizeof text - 1);
+    static const size_t sizes[] = {0, 1, PAYLOAD_MAX, PAYLOAD_MAX + 1, sizeof text};
 
-    cr_expect_eq(payload_read_line(file, &p), 0);
-    cr_expect_eq(p.n, 1);
-    cr_expect_eq(payload_read_line(file, &p), 0);
-    cr_expect_eq(p.n, 0);
-    cr_expect(payload_is_blank(p.bytes, p.n));
-    cr_expect_eq(payload_read_line(file, &p), 0);
-    cr_expect_eq(p.n, 8);
-    cr_expect_eq(payload_read_line(file, &p), PAYLOAD_END);
-    rewind(file);
-    cr_expect_eq(payload_read_all(file, &p), 0);
-    cr_expect_eq(p.n, sizeof text - 1);
-    fclose(file);
-}
-
-Test(tools_send, reads_past_a_line_that_is_too_large)
-{
-    static char text[PAYLOAD_MAX * 2 + 2];
-    static struct payload p;
     memset(text, 'x', sizeof text);
-    text[PAYLOAD_MAX] = '\n';
-    text[sizeof text - 1] = '\n';
-    FILE *file = text_file(text, sizeof text);
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        FILE *file = tmpfile();
+        cr_assert_not_null(file);
+        cr_assert_eq(fwrite(text, 1, sizes[i], file), sizes[i]);
+        rewind(file);
+        cr_assert_eq(payload_read_all(fileno(file), &p), 0);
+        cr_expect_eq(p.is_too_large, sizes[i] > PAYLOAD_MAX);
+        cr_expect(p.is_too_large || p.n == sizes[i]);
+        fclose(file);
+    }
+    cr_expect_eq(payload_read_all(-1, &p), -EBADF);
+}
 
-    cr_expect_eq(payload_read_line(file, &p), 0);
-    cr_expect_eq(p.n, PAYLOAD_MAX);
-    cr_expect_not(p.is_too_large);
-    cr_expect_eq(payload_read_line(file, &p), 0);
-    cr_expect_not(p.is_too_large);
-    rewind(file);
-    text[PAYLOAD_MAX] = 'x';
-    cr_assert_eq(fwrite(text, 1, sizeof text, file), sizeof text);
-    cr_assert_eq(fwrite("1\n", 1, 2, file), 2);
-    rewind(file);
-    cr_expect_eq(payload_read_line(file, &p), 0);
-    cr_expect(p.is_too_large);
-    cr_expect_eq(payload_read_line(file, &p), 0);
-    cr_expect_eq(p.n, 1);
-    cr_expect_not(p.is_too_large);
-    fclose(file);
+Test(tools_send, knows_a_blank_line)
+{
+    cr_expect(payload_is_blank((const uint8_t *)" \t\r\n", 4));
+    cr_expect(payload_is_blank((const uint8_t *)"", 0));
+    cr_expect_not(payload_is_blank((const uint8_t *)" 1", 2));
 }
