@@ -45,6 +45,19 @@ int shared_memory_adopt(struct shared_memory *m, int descriptor)
     return rc;
 }
 
+size_t shared_memory_extent(const struct shared_memory *m)
+{
+    off_t end = 0, at = 0;
+
+    while ((at = lseek(m->descriptor, at, SEEK_DATA)) >= 0) {
+        at = lseek(m->descriptor, at, SEEK_HOLE);
+        if (at < 0)
+            return m->n_bytes;
+        end = at;
+    }
+    return errno == ENXIO ? (size_t)end : m->n_bytes;
+}
+
 int shared_memory_open_read(struct shared_memory *m)
 {
     char path[32];

@@ -26,6 +26,9 @@ int shared_memory_open(struct shared_memory *m, const char *name, size_t n_bytes
 int shared_memory_open_read(struct shared_memory *m) MUST_USE;
 /* Maps memory of a predecessor whole; takes the descriptor in any case. 0 or -errno. */
 int shared_memory_adopt(struct shared_memory *m, int descriptor) MUST_USE;
+/* How many bytes from its start have been written to at some time, in whole pages. Reading those
+ * behind them would make pages of them. */
+size_t shared_memory_extent(const struct shared_memory *m);
 void shared_memory_close(struct shared_memory *m);
 
 /* Gives the pages of a part back to the kernel; they read as zero afterwards. */

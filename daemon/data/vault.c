@@ -109,9 +109,20 @@ static void give_row(struct vault *v, struct endpoint_state *row)
     v->free[v->n_free++] = row;
 }
 
+/* Rows that may have been used. */
+static uint32_t rows_touched(const struct vault *v)
+{
+    size_t bytes = shared_memory_extent(&v->memory);
+    size_t n = bytes > sizeof(struct table_head)
+                   ? (bytes - sizeof(struct table_head)) / sizeof(struct endpoint_state)
+                   : 0;
+
+    return n < TABLE_ROWS ? (uint32_t)n : TABLE_ROWS;
+}
+
 static int read_table(struct vault *v)
 {
-    uint32_t n = TABLE_ROWS;
+    uint32_t n = rows_touched(v);
 
     while (n > 0 && v->table->rows[n - 1].number == 0)
         n--;
