@@ -386,6 +386,14 @@ static int open_loop(struct server *server, int max_descriptor)
     return 0;
 }
 
+static void on_serving(void *context)
+{
+    struct server *server = context;
+
+    (void)sd_notify(0, "READY=1");
+    successor_ready(&server->successor);
+}
+
 /* A database that is busy, or a version that is not known, does not change within milliseconds:
  * whoever starts msgd again at once is held back. */
 static int refuse_kept(int r)
@@ -405,6 +413,7 @@ static int open_control(struct server *server, struct config *config, int max_de
                                       .config = config,
                                       .load = load_again,
                                       .context = server,
+                                      .serving = on_serving,
                                       .upgrade = begin_upgrade};
     int r = refuse_kept(kept_open_store(&server->kept, config));
 
@@ -415,14 +424,6 @@ static int open_control(struct server *server, struct config *config, int max_de
         return control_open(&server->control, &options);
     close(server->socket.fd);
     return r;
-}
-
-static void serve(struct server *server, const struct config *config)
-{
-    (void)config;
-    (void)sd_notify(0, "READY=1");
-    successor_ready(&server->successor);
-    uv_run(&server->loop, UV_RUN_DEFAULT);
 }
 
 static int run_with_loop(struct server *server, struct config *config, bool is_private,
@@ -438,7 +439,7 @@ static int run_with_loop(struct server *server, struct config *config, bool is_p
     r = open_control(server, config, max_descriptor);
     if (r == 0) {
         log_info("msgd %s serves %s", MSGD_VERSION, where);
-        serve(server, config);
+        uv_run(&server->loop, UV_RUN_DEFAULT);
         return 0;
     }
     control_socket_remove(&server->socket);

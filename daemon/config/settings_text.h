@@ -8,12 +8,14 @@
 
 /*
  * Writes the members that settings_from_json (FROM_REGISTER) makes the same settings of, but for
- * those of static endpoints alone: users, groups and the interface by name. Where an object is
- * open.
+ * those of static endpoints alone: users, groups and the interface by name. What is as by default
+ * is left out: the database has thousands of these, and is read whole before a socket is read
+ * again. Where an object is open.
  */
 void settings_write(struct json_writer *w, const struct settings *s);
 
-/* Of those, what Register and List call by the same name: all but name, address, port, sessions. */
-void settings_write_rules(struct json_writer *w, const struct settings *s);
+/* Of those in `fields` (FIELD_BIT), what Register and List call by the same name: all but name,
+ * address, port, sessions. */
+void settings_write_rules(struct json_writer *w, const struct settings *s, uint32_t fields);
 
 #endif

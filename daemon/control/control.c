@@ -302,21 +302,29 @@ static void ignore(void *context)
     (void)context;
 }
 
+/* What the last msgd held in memory goes when every worker has found its endpoints' part. */
 static void on_taken_up(void *context)
 {
     struct control *control = context;
 
-    if (--control->n_passing == 0 && !control->is_closing)
+    if (--control->n_passing > 0 || control->is_closing)
+        return;
+    if (!control->is_vault_kept)
         vault_settle(control->vault);
+    control->options.serving(control->options.context);
 }
 
-/* What the last msgd held in memory goes when every worker has found its endpoints' part. */
-static void settle_vault(struct control *control)
+/* Behind the last endpoint that was taken up. */
+static void await_workers(struct control *control)
 {
     control->n_passing = control->n_workers;
-    for (uint32_t i = 0; i < control->n_workers; i++)
-        if (worker_pass(control->workers[i], on_taken_up, control) < 0)
-            log_warning("the memory of the last msgd stays as long as this one: no memory");
+    for (uint32_t i = 0; i < control->n_workers; i++) {
+        if (worker_pass(control->workers[i], on_taken_up, control) == 0)
+            continue;
+        log_warning("the memory of the last msgd stays as long as this one: no memory");
+        control->is_vault_kept = true;
+        on_taken_up(control);
+    }
 }
 
 int control_open(struct control **out, const struct control_options *options)
@@ -348,9 +356,9 @@ int control_open(struct control **out, const struct control_options *options)
     restore_names(control);
     statics_apply(control, &changes);
     restore_finish(control);
-    settle_vault(control);
-    passing_resume(control);
     *out = control;
+    await_workers(control);
+    passing_resume(control);
     return 0;
 }
 

@@ -120,12 +120,17 @@ static int open_sockets(struct desk *desk, struct opening *o)
 
 static void take_endpoint(struct desk *desk, const struct opening *o)
 {
+    bool is_saved = desk->is_saved && desk->number == o->number &&
+                    address_equal(&desk->entry->address, &o->settings.address);
+
+    desk->is_saved = false;
     desk->entry->endpoint = o->endpoint;
     desk->number = o->number;
     keeping_hold_sockets(desk, o->endpoint, o->taken);
     registry_bound(desk->control->registry, desk->entry, &o->settings.address);
     /* Posted before the first message can be. */
-    keeping_save(desk);
+    if (!is_saved)
+        keeping_save(desk);
     worker_add(desk_worker(desk), o->endpoint);
     desk_changed(desk);
     holders_connect(desk);
@@ -292,6 +297,7 @@ int desk_close(struct desk *desk, enum drop_reason reason, struct leaving **out)
     leaving->address = desk->entry->address;
     leaving->number = desk->number;
     keeping_end(desk->control, desk->number);
+    desk->is_saved = false;
     desk->number = store_next_number(desk->control->options.store);
     visits_end(desk, drop_reason_key(reason));
     worker_remove(desk_worker(desk), desk_endpoint(desk), reason, on_removed, leaving);

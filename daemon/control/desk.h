@@ -29,6 +29,7 @@ struct desk {
     struct account *account;
     uint32_t lane;    /* index of its worker */
     uint64_t number;  /* of its endpoint, or of the next one: no other ever had it */
+    bool is_saved;    /* the database has it as it is with its endpoint at the entry's address */
     uint64_t changed; /* control->change of its last change */
     struct list holders;
     struct list taps;

@@ -223,6 +223,7 @@ static int register_again(struct control *control, struct past *past)
         return r;
     }
     restore_continue(desk, past);
+    desk->is_saved = true;
     desk_open_or_wait(desk, &past->address);
     return 0;
 }

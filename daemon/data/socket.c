@@ -84,18 +84,23 @@ static int set_family_options(int fd, const struct address *a)
 }
 
 /* The kernel doubles what is set; both directions are said in the unit of the setting. */
-static int set_receive_buffer(int fd, uint32_t bytes, uint32_t *granted)
+static int read_receive_buffer(int fd, uint32_t *granted)
 {
     int value = 0;
     socklen_t length = sizeof(value);
 
-    if (set(fd, SOL_SOCKET, SO_RCVBUFFORCE, (int)bytes) != 0 &&
-        set(fd, SOL_SOCKET, SO_RCVBUF, (int)bytes) != 0)
-        return -errno;
     if (getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &value, &length) != 0)
         return -errno;
     *granted = (uint32_t)value / 2;
     return 0;
+}
+
+static int set_receive_buffer(int fd, uint32_t bytes, uint32_t *granted)
+{
+    if (set(fd, SOL_SOCKET, SO_RCVBUFFORCE, (int)bytes) != 0 &&
+        set(fd, SOL_SOCKET, SO_RCVBUF, (int)bytes) != 0)
+        return -errno;
+    return read_receive_buffer(fd, granted);
 }
 
 static int set_options(int fd, const struct settings *s, const struct address *a, uint32_t *granted)
@@ -141,6 +146,14 @@ int udp_socket_open(const struct settings *s, const struct address *address, uin
     return rc;
 }
 
+/* Ten thousand sockets are adopted at once: what they have already is not set again. */
+static int adjust_receive_buffer(int fd, uint32_t bytes, uint32_t *granted)
+{
+    int rc = read_receive_buffer(fd, granted);
+
+    return rc == 0 && *granted != bytes ? set_receive_buffer(fd, bytes, granted) : rc;
+}
+
 static bool is_bound_at(int fd, const struct address *address)
 {
     struct sockaddr_storage name = {0};
@@ -162,7 +175,8 @@ int udp_socket_adopt(int fd, const struct settings *s, const struct address *add
 {
     if (fd < 0)
         return -1;
-    if (is_bound_at(fd, address) && set_receive_buffer(fd, s->receive_buffer_bytes, granted) == 0) {
+    if (is_bound_at(fd, address) &&
+        adjust_receive_buffer(fd, s->receive_buffer_bytes, granted) == 0) {
         (void)!set(fd, IPPROTO_UDP, UDP_GRO, s->gro);
         return fd;
     }

@@ -122,6 +122,14 @@ static int add_segment(struct stash *s)
     return 0;
 }
 
+/* One that is full of messages of few records is written anew, in few messages: each costs whoever
+ * takes it over as much as all that is in it. */
+static void have_packed(struct stash *s, struct segment *g)
+{
+    if (g->n_messages > 2 * SEGMENT_RECORDS / SEGMENT_BATCH)
+        g->is_dirty = s->is_dirty = true;
+}
+
 /* Appends to the last segment, or to a new one behind it, which *out is. */
 static int append(struct stash *s, const struct segment_batch *batch, struct segment **out)
 {
@@ -130,6 +138,8 @@ static int append(struct stash *s, const struct segment_batch *batch, struct seg
     if (!list_is_empty(&s->segments))
         r = segment_append(segment_of(s->segments.previous), batch);
     if (r == -ENOBUFS) {
+        if (!list_is_empty(&s->segments))
+            have_packed(s, segment_of(s->segments.previous));
         r = add_segment(s);
         if (r == 0)
             r = segment_append(segment_of(s->segments.previous), batch);

@@ -138,6 +138,7 @@ int segment_append(struct segment *g, const struct segment_batch *batch)
     if (sendmsg(g->writing_end, &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
         return errno == EAGAIN ? -ENOBUFS : -errno;
     g->n_records += (uint32_t)batch->n;
+    g->n_messages++;
     return 0;
 }
 

@@ -28,8 +28,9 @@ struct segment {
     int kept_end;       /* whose queue holds the messages */
     int writing_end;    /* -1: nothing is added any more */
     uint32_t n_records; /* that were written */
-    uint32_t n_alive;   /* that still count */
-    bool is_dirty;      /* something in it is to be let go of */
+    uint32_t n_messages;
+    uint32_t n_alive; /* that still count */
+    bool is_dirty;    /* something in it is to be let go of */
 };
 
 /* Records with their descriptors, under way. */

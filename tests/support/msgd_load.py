@@ -33,6 +33,15 @@ def total(msgd, key):
     return sum(e["ledger"][key] for e in msgd.call("List")["endpoints"])
 
 
+def register_many(msgd, n):
+    """Registers n endpoints for ever, without a consumer."""
+    with msgd.connect() as c:
+        for i in range(n):
+            c.send("Register", {"name": f"e-{i}", "port": 0, "lease_s": -1})
+        for _ in range(n):
+            c.receive()
+
+
 def many_endpoints(msgd, n, rounds):
     """
     Registers n endpoints by one consumer and sends one datagram to each, `rounds` times, so that no

@@ -32,6 +32,13 @@ class Benchmark(Story):
             self.report(name, figures[name])
             self.assertGreater(figures[name], 0)
 
+    def test_the_tiny_form_of_restarts_has_every_cell(self):
+        cells = self.figures("--tiny", "restarts")["restarts"]["cells"]
+        self.assertEqual(len(cells), 4)
+        for cell in cells:
+            self.report(f"{cell['endpoints']} endpoints, {cell['way']}", f"{cell['most_ms']:.0f} ms")
+            self.assertGreater(cell["median_ms"], 0)
+
     def test_the_tiny_form_of_sessions_has_every_cell(self):
         figures = self.figures("--tiny", "sessions")["sessions"]
         self.assertEqual(len(figures["goodput"]), 8)

@@ -303,18 +303,61 @@ Test(settings_json, what_is_written_is_read_as_the_same)
     }
 }
 
-/* Whoever adds a field adds it to settings_write, or it is lost when msgd is started again. */
+/* Nothing in it as by default. */
+static const char all_fields[] =
+    "{\"name\": \"a\", \"address\": \"::1\", \"port\": 1, \"mode\": \"share\", \"on_conflict\": "
+    "\"queue\", \"may_replace\": false, \"lease_s\": 1, \"mailbox_bytes\": 100000, \"when_full\": "
+    "\"drop-old\", \"max_message_bytes\": 9, \"allow\": [\"10.0.0.0/8\"], \"gro\": false, "
+    "\"receive_buffer_bytes\": 8192, \"max_deliver\": 1, \"ttl_s\": 1, \"stall_s\": 1, "
+    "\"on_stall\": \"away\", \"sessions\": \"auto\", \"session_ports\": \"single\"}";
+
+/* Whoever adds a field adds it to settings_write and to the text above, or it is lost when msgd is
+ * started again. The format is a registration of its own: raw has no sessions. */
 Test(settings_json, every_field_of_a_registration_is_written)
+{
+    struct settings s;
+    json_t *object;
+
+    cr_assert_eq(parse(all_fields, FROM_REGISTER, &s, NULL), 0, "%s", error.expected);
+    s.format = FORMAT_RAW;
+    object = written(&s);
+    for (int f = 0; f < N_FIELDS; f++)
+        if (f != FIELD_USERS && f != FIELD_GROUPS)
+            cr_assert_not_null(json_object_get(object, settings_field_key((enum settings_field)f)),
+                               "%s", settings_field_key((enum settings_field)f));
+    json_decref(object);
+    settings_deinit(&s);
+}
+
+/* A database leaves out what is as by default. Where a default is to change, what is left out there
+ * must go on to mean this. */
+Test(settings_json, what_a_database_leaves_out_means)
 {
     struct settings s;
     json_t *object;
 
     cr_assert_eq(parse("{\"name\": \"a\"}", FROM_REGISTER, &s, NULL), 0);
     object = written(&s);
-    for (int f = 0; f < N_FIELDS; f++)
-        if (f != FIELD_USERS && f != FIELD_GROUPS)
-            cr_assert_not_null(json_object_get(object, settings_field_key((enum settings_field)f)),
-                               "%s", settings_field_key((enum settings_field)f));
+    cr_assert_eq(json_object_size(object), 1);
+    cr_assert(address_is_loopback(&s.address) && s.address.family == ADDRESS_IPV4);
+    cr_assert_eq(s.address.port, 0);
+    cr_assert_eq(s.mode, MODE_EXCLUSIVE);
+    cr_assert_eq(s.on_conflict, CONFLICT_REJECT);
+    cr_assert(s.may_replace);
+    cr_assert_eq(s.lease_s, 60);
+    cr_assert_eq(s.mailbox_bytes, 1048576);
+    cr_assert_eq(s.when_full, WHEN_FULL_DROP_NEW);
+    cr_assert_eq(s.format, FORMAT_JSON);
+    cr_assert_eq(s.max_message_bytes, 65507);
+    cr_assert_eq(s.n_allow, 0);
+    cr_assert(s.gro);
+    cr_assert_eq(s.receive_buffer_bytes, 4194304);
+    cr_assert_eq(s.max_deliver, 0);
+    cr_assert_eq(s.ttl_s, 0);
+    cr_assert_eq(s.stall_s, 60);
+    cr_assert_eq(s.on_stall, STALL_SHOW);
+    cr_assert_eq(s.sessions, SESSIONS_OFF);
+    cr_assert_eq(s.session_ports, SESSION_PORTS_OWN);
     json_decref(object);
     settings_deinit(&s);
 }

@@ -245,6 +245,46 @@ Test(stash, is_some_segments_for_thousands)
     stash_close(successor);
 }
 
+/* Whoever takes over reads so many. */
+static size_t n_messages(const struct stash *s)
+{
+    int ends[MAX_ENDS];
+    size_t n = stash_ends(s, ends, MAX_ENDS), count = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        struct segment_batch message;
+        struct segment *g;
+        uint32_t version;
+
+        cr_assert_eq(segment_adopt(&g, fcntl(ends[i], F_DUPFD_CLOEXEC, 0), &version), 0);
+        cr_assert_eq(segment_walk_begin(g), 0);
+        while (segment_walk_next(g, &message) > 0) {
+            count++;
+            segment_batch_close(&message);
+        }
+        segment_free(g);
+    }
+    return count;
+}
+
+Test(stash, is_few_messages_for_thousands)
+{
+    const uint64_t n = 2000;
+    struct stash *successor;
+
+    for (uint64_t key = 0; key < n; key++) {
+        put(stash, key, key + 1);
+        if (key % 100 == 99)
+            stash_flush(stash);
+    }
+    cr_assert_leq(n_messages(stash), SEGMENT_RECORDS + 2 * n / SEGMENT_BATCH);
+    successor = succeed(stash);
+    cr_assert_eq(n_left(successor), n);
+    for (uint64_t key = 0; key < n; key++)
+        expect(successor, key, key + 1);
+    stash_close(successor);
+}
+
 Test(stash, holds_no_descriptor_for_what_was_removed)
 {
     size_t before, segments;
