@@ -204,13 +204,14 @@ int database_checkpoint(struct database *d)
     return database_error(d, code);
 }
 
-int database_set_bounds(struct database *d, uint64_t max_pages, uint32_t log_bytes)
+int database_set_bounds(struct database *d, uint64_t max_pages, uint32_t log_bytes,
+                        uint32_t kept_bytes)
 {
     char text[120];
 
     d->log_bytes = log_bytes;
     snprintf(text, sizeof(text), "PRAGMA max_page_count = %llu; PRAGMA journal_size_limit = %u",
-             (unsigned long long)max_pages, log_bytes);
+             (unsigned long long)max_pages, kept_bytes);
     return execute(d, text);
 }
 
@@ -241,6 +242,15 @@ static int ask(struct database *d, const char *text, int64_t *out)
     return database_error(d, code);
 }
 
+/* Closing does not delete the log: it has room on disk that another process might take. */
+static int keep_log(struct database *d)
+{
+    int is_kept = 1;
+
+    return database_error(d,
+                          sqlite3_file_control(d->db, "main", SQLITE_FCNTL_PERSIST_WAL, &is_kept));
+}
+
 static int configure(struct database *d)
 {
     static const char before[] = /* the file is looked at */
@@ -264,6 +274,8 @@ static int configure(struct database *d)
              DATABASE_PAGE_BYTES, DATABASE_CACHE_KIB);
     r = execute(d, text);
     (void)sqlite3_wal_hook(d->db, note_log, d);
+    if (r == 0)
+        r = keep_log(d);
     return r;
 }
 
@@ -296,15 +308,25 @@ static int create_schema(struct database *d)
     return r;
 }
 
-/* The version must be in the file itself, where database_check_file looks. */
-static int create(struct database *d)
+/* Puts all of the log into the database, whatever there is. */
+static int empty_log(struct database *d, bool *is_empty)
 {
-    int r = create_schema(d);
+    int n_frames = -1, n_moved = -1;
+    int code =
+        sqlite3_wal_checkpoint_v2(d->db, NULL, SQLITE_CHECKPOINT_PASSIVE, &n_frames, &n_moved);
 
-    if (r < 0)
-        return r;
-    return database_error(
-        d, sqlite3_wal_checkpoint_v2(d->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL));
+    *is_empty = code == SQLITE_OK && n_frames == n_moved;
+    return database_error(d, code);
+}
+
+/* The version must be in the file itself, where database_check_file looks; and what a predecessor
+ * left in the log takes room there that releases may need. */
+static int begin_log(struct database *d)
+{
+    bool is_empty;
+    int r = empty_log(d, &is_empty);
+
+    return database_error_passes(r) ? 0 : r;
 }
 
 static int check_version(struct database *d)
@@ -317,7 +339,7 @@ static int check_version(struct database *d)
     if (r < 0)
         return r;
     if (application == 0 && version == 0)
-        return create(d);
+        return create_schema(d);
     if (application != DATABASE_APPLICATION_ID || version != DATABASE_VERSION)
         return -EPROTONOSUPPORT;
     return 0;
@@ -336,20 +358,30 @@ int database_open(struct database *d, const char *path, const char *vfs)
     if (r == 0)
         r = check_version(d);
     if (r == 0)
+        r = begin_log(d);
+    if (r == 0)
         r = prepare(d);
+    d->is_opened = r == 0;
     CRASH_POINT("store.opened");
     if (r < 0)
-        database_close(d);
+        (void)database_close(d);
     return r;
 }
 
-void database_close(struct database *d)
+bool database_close(struct database *d)
 {
+    bool is_empty = false;
+
     database_roll_back(d);
     for (int i = 0; i < N_STATEMENTS; i++)
         (void)sqlite3_finalize(d->statements[i]);
+    if (d->is_opened) {
+        (void)execute(d, "PRAGMA synchronous = FULL; PRAGMA journal_size_limit = -1");
+        (void)empty_log(d, &is_empty);
+    }
     (void)sqlite3_close(d->db);
     *d = (struct database){0};
+    return is_empty;
 }
 
 /* ---- Looking from outside ---- */

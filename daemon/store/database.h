@@ -75,6 +75,7 @@ enum statement {
 struct database {
     sqlite3 *db;
     sqlite3_stmt *statements[N_STATEMENTS];
+    bool is_opened;
     bool is_in_transaction;
     bool is_lazy;       /* commits are not synced for the present */
     int n_log_pages;    /* in the log that are not in the database yet */
@@ -86,8 +87,9 @@ struct database {
  * -EUCLEAN: damaged; -EMFILE, -EACCES, -ENOSPC, -EIO...
  */
 int database_open(struct database *d, const char *path, const char *vfs) MUST_USE;
-/* Safe on a zeroed or half-opened one. */
-void database_close(struct database *d);
+/* Safe on a zeroed or half-opened one. The log stays, with what it takes on disk; true: all of it
+ * is in the database, and nothing of it is needed any more. */
+bool database_close(struct database *d);
 
 /* The application's and schema's version in the first bytes of a database's file. 0, -ENOENT (none
  * or empty), -EPROTONOSUPPORT, -EUCLEAN (no database), -errno. */
@@ -115,7 +117,9 @@ int database_commit(struct database *d) MUST_USE;
 void database_roll_back(struct database *d);
 /* Puts the log into the database where it has grown. 0 or -errno. */
 int database_checkpoint(struct database *d) MUST_USE;
-/* How many pages the database, and how many bytes the log may have. */
-int database_set_bounds(struct database *d, uint64_t max_pages, uint32_t log_bytes) MUST_USE;
+/* How many pages the database may have; with how many bytes the log is put into the database; how
+ * many it then keeps. */
+int database_set_bounds(struct database *d, uint64_t max_pages, uint32_t log_bytes,
+                        uint32_t kept_bytes) MUST_USE;
 
 #endif

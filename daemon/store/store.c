@@ -81,7 +81,11 @@ static int open_database(struct store *s, const struct store_options *o)
     if (r == 0)
         r = set_numbers_aside(s);
     if (r == 0)
+        r = reserve_open(s);
+    if (r == 0) {
         room_look(s);
+        room_reserve(s);
+    }
     return r;
 }
 
@@ -97,7 +101,7 @@ static int place(struct store *s, const char *directory)
 
 static struct store *destroy(struct store *s)
 {
-    database_close(&s->database);
+    reserve_close(s, database_close(&s->database));
     uv_cond_destroy(&s->has_posted);
     uv_mutex_destroy(&s->lock);
     free(s->row);
@@ -114,6 +118,7 @@ int store_open(struct store **out, const struct store_options *o)
         return error_trace(-ENOMEM, "cannot open the store");
     if (uv_mutex_init(&s->lock) < 0 || uv_cond_init(&s->has_posted) < 0)
         abort(); /* Linux: cannot fail */
+    s->reserve = (struct reserve){.database_fd = -1, .log_fd = -1};
     job_list_init(&s->queue);
     job_list_init(&s->waiting);
     job_list_init(&s->posted);

@@ -68,16 +68,23 @@ static uint64_t size_of(const struct store *s, const char *ending)
     return stat(path, &st) == 0 ? (uint64_t)st.st_size : 0;
 }
 
-/* The log is put into the database from log_bytes on, and a commit adds as much again at most. */
+/* The log is put into the database from so many bytes on. */
 static uint64_t log_bytes(uint64_t max_bytes)
 {
     return max_bytes / 16 < STORE_LOG_BYTES ? max_bytes / 16 : STORE_LOG_BYTES;
 }
 
-/* What the log and its frames' headers leave to the database. */
+/* A commit adds to it what is appended, at most as much again, what is deleted, and the headers of
+ * its frames. */
+static uint64_t log_bound(uint64_t max_bytes)
+{
+    return 3 * log_bytes(max_bytes);
+}
+
+/* What the log leaves to the database. */
 static uint64_t database_bound(uint64_t max_bytes)
 {
-    return max_bytes - 3 * log_bytes(max_bytes);
+    return max_bytes - log_bound(max_bytes);
 }
 
 static void apply_bound(struct store *s)
@@ -87,7 +94,7 @@ static void apply_bound(struct store *s)
     if (max_bytes == s->applied_max_bytes)
         return;
     if (database_set_bounds(&s->database, database_bound(max_bytes) / DATABASE_PAGE_BYTES,
-                            (uint32_t)log_bytes(max_bytes)) == 0)
+                            (uint32_t)log_bytes(max_bytes), (uint32_t)log_bound(max_bytes)) == 0)
         s->applied_max_bytes = max_bytes;
 }
 
@@ -96,10 +103,11 @@ static void look_at_files(struct store *s)
     sqlite3_stmt *q = database_get(&s->database, SQL_PAGES);
     struct statvfs fs;
 
-    if (database_step(&s->database, SQL_PAGES) > 0)
+    if (database_step(&s->database, SQL_PAGES) > 0) {
+        s->n_pages = (uint64_t)sqlite3_column_int64(q, 0);
         atomic_store(&s->used_bytes,
-                     (uint64_t)(sqlite3_column_int64(q, 0) - sqlite3_column_int64(q, 1)) *
-                         DATABASE_PAGE_BYTES);
+                     (s->n_pages - (uint64_t)sqlite3_column_int64(q, 1)) * DATABASE_PAGE_BYTES);
+    }
     database_reset(&s->database, SQL_PAGES);
     atomic_store(&s->file_bytes, size_of(s, "") + size_of(s, "-wal"));
     if (statvfs(s->directory, &fs) == 0)
@@ -111,6 +119,15 @@ uint64_t room_per_cent(const struct store *s, unsigned per_cent)
     return database_bound(atomic_load(&s->max_bytes)) / 100 * per_cent;
 }
 
+void room_reserve(struct store *s)
+{
+    uint64_t max_bytes = atomic_load(&s->max_bytes);
+    uint64_t n_bytes = s->n_pages * DATABASE_PAGE_BYTES + log_bound(max_bytes);
+    uint64_t most = database_bound(max_bytes);
+
+    reserve_take(s, n_bytes < most ? n_bytes : most, log_bound(max_bytes));
+}
+
 void room_look(struct store *s)
 {
     int error = 0;
@@ -120,8 +137,11 @@ void room_look(struct store *s)
         return;
     apply_bound(s);
     look_at_files(s);
+    if (s->reserve.error < 0)
+        room_reserve(s);
     is_full = atomic_load(&s->used_bytes) >= room_per_cent(s, STORE_FULL_PER_CENT);
-    if (atomic_load(&s->free_bytes) < atomic_load(&s->min_free_bytes) || s->was_refused) {
+    if (atomic_load(&s->free_bytes) < atomic_load(&s->min_free_bytes) || s->was_refused ||
+        s->reserve.error < 0) {
         is_full = true;
         error = s->was_refused ? s->refusal : -ENOSPC;
     }

@@ -41,6 +41,12 @@ struct store_port {
     void *context;
 };
 
+/* Blocks on the file system that are allocated ahead. */
+struct reserve {
+    int database_fd, log_fd; /* -1: there is none */
+    int error;               /* it could not be had: why */
+};
+
 struct store {
     /* The store thread's; before store_start and after it the opener's. */
     struct database database;
@@ -50,10 +56,12 @@ struct store {
     struct job_list queue;      /* in the order of posting */
     struct job_list waiting;    /* for room: none of them is in the queue */
     uint64_t applied_max_bytes; /* what the database was told last */
-    bool was_refused;           /* the last append found no room; */
-    int refusal;                /* why: 0: the bound, else -errno */
-    int64_t refused_ns;         /* when */
-    bool is_hurried;            /* the store is to end */
+    uint64_t n_pages;           /* of the database, when last looked at */
+    struct reserve reserve;
+    bool was_refused;    /* the last append found no room; */
+    int refusal;         /* why: 0: the bound, else -errno */
+    int64_t refused_ns;  /* when */
+    bool is_hurried;     /* the store is to end */
     int64_t lazy_ns;     /* since when the queue has had nothing that is in a hurry; 0: it has */
     bool has_unfinished; /* jobs of the queue have done a part of what they are to do */
     int64_t spendable;   /* bytes that deletions may yet add to the log in this transaction */
@@ -141,6 +149,15 @@ void room_look(struct store *s);
 uint64_t room_per_cent(const struct store *s, unsigned per_cent);
 /* Is there room for an append of so many bytes? */
 bool room_is_for(struct store *s, size_t bytes);
+/* After a checkpoint, which gives back what lies behind the end of the database. */
+void room_reserve(struct store *s);
+
+/* 0 or -errno. */
+int reserve_open(struct store *s) MUST_USE;
+/* After the database has been closed. is_log_empty: all of it is in the database. */
+void reserve_close(struct store *s, bool is_log_empty);
+/* Allocates so much for each; s->reserve.error says how it went. */
+void reserve_take(struct store *s, uint64_t database_bytes, uint64_t log_bytes);
 int64_t wall_ns(void);
 int64_t monotonic_ns(void);
 

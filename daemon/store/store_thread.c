@@ -155,7 +155,7 @@ static bool admit(struct store *s, const struct store_append *a, struct group *g
 {
     size_t bytes = a->n_bytes + a->n_ids;
 
-    if (s->was_refused || !room_is_for(s, g->n_bytes + bytes))
+    if (s->was_refused || s->reserve.error < 0 || !room_is_for(s, g->n_bytes + bytes))
         return false;
     g->n_bytes += bytes;
     /* Beside them a page of each index that it falls in. */
@@ -175,7 +175,7 @@ static void choose_job(struct store *s, struct store_job *job, struct group *g)
     case STORE_APPEND:
         if (!admit(s, &job->append, g)) {
             if (!s->was_refused)
-                refuse(s, 0);
+                refuse(s, s->reserve.error);
             job_list_append(&s->waiting, job);
             return;
         }
@@ -301,6 +301,8 @@ static void checkpoint(struct store *s)
 {
     int r = database_checkpoint(&s->database);
 
+    if (r == 0 && s->database.n_log_pages == 0)
+        room_reserve(s);
     if (r == 0 || r == -EBUSY)
         return;
     if (database_error_passes(r))
