@@ -130,8 +130,8 @@ static bool removal_step(struct worker *w, struct task *t)
         mailbox_discard(&e->mailbox, r->reason);
         for (unsigned i = 0; i < e->n_sockets; i++)
             intake_drain(w->batch, &e->sockets[i]);
+        endpoint_read_drops(e);
     }
-    endpoint_read_drops(e);
     worker_flush(w);
     endpoint_unwatch(e);
     r->task.step = closing_step;
