@@ -258,4 +258,5 @@ void method_listen(struct call *call)
     call->is_stream = call->is_unbounded = true;
     greeter_join(&l->greeter, desk, call, false);
     tell_listening(l);
+    visits_offer(&l->greeter);
 }

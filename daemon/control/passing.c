@@ -176,22 +176,25 @@ static void forget_item(void *context, const struct stash_item *item)
     stash_remove(control->options.stash, item);
 }
 
+/* The descriptors of a session, in the order of struct visit_descriptors. */
+static const uint32_t KINDS[] = {STASH_SESSION_SOCKET, STASH_SESSION_STREAM, STASH_SESSION_SERVER};
+#define N_KINDS (sizeof(KINDS) / sizeof(KINDS[0]))
+
 /* Whoever dies from here on leaves no session behind that somebody else would go on with once more.
  */
 static void forget_all(struct control *control, uint64_t n_records)
 {
     struct stash *stash = control->options.stash;
 
-    for (uint64_t i = 0; i < n_records; i++) {
-        struct stash_item udp = session_item(STASH_SESSION_SOCKET, i);
-        struct stash_item stream = session_item(STASH_SESSION_STREAM, i);
+    for (size_t k = 0; k < N_KINDS; k++) {
+        for (uint64_t i = 0; i < n_records; i++) {
+            struct stash_item item = session_item(KINDS[k], i);
 
-        stash_remove(stash, &udp);
-        stash_remove(stash, &stream);
+            stash_remove(stash, &item);
+        }
+        stash_each_left(stash, KINDS[k], forget_item, control);
     }
     stash_remove(stash, &STATE_ITEM);
-    stash_each_left(stash, STASH_SESSION_SOCKET, forget_item, control);
-    stash_each_left(stash, STASH_SESSION_STREAM, forget_item, control);
     stash_flush(stash);
 }
 
@@ -209,11 +212,6 @@ static const uint8_t *next_record(const struct passing *p, size_t *at, uint32_t 
     return record + sizeof(*n);
 }
 
-struct descriptors {
-    int udp;
-    int stream;
-};
-
 static uint64_t count_records(const struct passing *p)
 {
     uint64_t n_records = 0;
@@ -225,26 +223,37 @@ static uint64_t count_records(const struct passing *p)
     return n_records;
 }
 
-static void load_record(struct control *control, const uint8_t *bytes, uint32_t n,
-                        const struct descriptors *d)
+static void close_descriptors(const struct visit_descriptors *d)
 {
-    int r = visit_load(control, bytes, n, d->udp, d->stream);
+    for (size_t k = 0; k < N_KINDS; k++)
+        if (d->fds[k] >= 0)
+            close(d->fds[k]);
+}
+
+static void load_record(struct control *control, const uint8_t *bytes, uint32_t n,
+                        const struct visit_descriptors *d)
+{
+    int r = visit_load(control, bytes, n, d);
 
     if (r >= 0)
         return;
-    if (d->udp >= 0)
-        close(d->udp);
-    if (d->stream >= 0)
-        close(d->stream);
+    close_descriptors(d);
     control_complain(control, "a session could not go on after the restart: %s",
                      r == -EPROTO ? "another version of msgd has saved it" : strerrordesc_np(-r));
+}
+
+static void take_descriptors(struct control *control, struct visit_descriptors *all, uint64_t n)
+{
+    for (uint64_t i = 0; i < n; i++)
+        for (size_t k = 0; k < N_KINDS; k++)
+            all[i].fds[k] = take_descriptor(control, KINDS[k], i);
 }
 
 void passing_resume(struct control *control)
 {
     struct passing *p = &control->passing;
     uint64_t n_records;
-    struct descriptors *d;
+    struct visit_descriptors *all;
     const uint8_t *record;
     size_t at = 0;
     uint32_t n;
@@ -252,14 +261,13 @@ void passing_resume(struct control *control)
     if (!p->bytes)
         return;
     n_records = count_records(p);
-    d = calloc(n_records + 1, sizeof(*d));
-    for (uint64_t i = 0; d && i < n_records; i++)
-        d[i] = (struct descriptors){take_descriptor(control, STASH_SESSION_SOCKET, i),
-                                    take_descriptor(control, STASH_SESSION_STREAM, i)};
+    all = calloc(n_records + 1, sizeof(*all));
+    if (all)
+        take_descriptors(control, all, n_records);
     forget_all(control, n_records);
-    for (uint64_t i = 0; d && (record = next_record(p, &at, &n)); i++)
-        load_record(control, record, n, &d[i]);
-    free(d);
+    for (uint64_t i = 0; all && (record = next_record(p, &at, &n)); i++)
+        load_record(control, record, n, &all[i]);
+    free(all);
     free(p->bytes);
     p->bytes = NULL;
     hush(control, false);
@@ -308,17 +316,21 @@ void passing_begin(struct control *control)
     save_connects(control);
 }
 
-static bool put_descriptor(struct control *control, uint32_t kind, uint64_t record, int fd)
+static bool put_descriptors(struct control *control, const struct visit_descriptors *d)
 {
-    struct stash_item item = session_item(kind, record);
+    for (size_t k = 0; k < N_KINDS; k++) {
+        struct stash_item item = session_item(KINDS[k], control->passing.n_records);
 
-    return fd < 0 || stash_put(control->options.stash, &item, fd) == 0;
+        if (d->fds[k] >= 0 && stash_put(control->options.stash, &item, d->fds[k]) < 0)
+            return false;
+    }
+    return true;
 }
 
 static bool put_record(struct control *control, const struct visit *visit,
                        const struct carrier_saved *saved)
 {
-    struct passing *p = &control->passing;
+    const struct visit_descriptors d = {.fds = {saved->udp, saved->stream, visit->stream}};
     uint32_t n = (uint32_t)visit_save(visit, saved, NULL, 0);
     uint8_t *bytes = n > 0 ? malloc(sizeof(n) + n) : NULL;
     bool is_put;
@@ -326,10 +338,8 @@ static bool put_record(struct control *control, const struct visit *visit,
     if (!bytes)
         return false;
     memcpy(bytes, &n, sizeof(n));
-    is_put = visit_save(visit, saved, bytes + sizeof(n), n) == n &&
-             put_descriptor(control, STASH_SESSION_SOCKET, p->n_records, saved->udp) &&
-             put_descriptor(control, STASH_SESSION_STREAM, p->n_records, saved->stream) &&
-             write_all(p->fd, bytes, sizeof(n) + n);
+    is_put = visit_save(visit, saved, bytes + sizeof(n), n) == n && put_descriptors(control, &d) &&
+             write_all(control->passing.fd, bytes, sizeof(n) + n);
     free(bytes);
     return is_put;
 }

@@ -35,8 +35,7 @@ void passing_resume(struct control *control);
 
 /* ---- Stopping ---- */
 
-/* Has every session saved that may go on. Those of a bridge, and those that nobody has taken, end.
- */
+/* Has every session saved that may go on. Those of a bridge end. */
 void passing_begin(struct control *control);
 /* For worker_events. */
 void passing_take(struct visit *visit, const struct carrier_saved *saved);

@@ -332,6 +332,7 @@ static void begin_stream(struct receive *receive, struct call *call, struct hold
     call->written = on_written;
     call->is_stream = call->is_unbounded = true;
     greeter_join(&receive->greeter, holder->desk, call, true);
+    visits_offer(&receive->greeter);
     desk_changed(holder->desk);
     receive_connect(receive);
 }

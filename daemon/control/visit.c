@@ -98,7 +98,7 @@ static void arm(struct control *control)
     uv_timer_start(&v->timer, on_due, first->deadline_ms > now ? first->deadline_ms - now : 0, 0);
 }
 
-static void await(struct visit *visit)
+void visit_await(struct visit *visit)
 {
     struct control *control = visit->control;
 
@@ -231,10 +231,26 @@ static void offer(struct visit *visit, struct greeter *greeter)
     list_append(&greeter->visits, &visit->of_greeter);
     desk_changed(visit->desk);
     if (visit->desk->entry->settings.sessions == SESSIONS_ASK) {
-        await(visit);
+        visit_await(visit);
         greeter_tell_connect(greeter, visit);
     } else {
         accept_at_once(visit);
+    }
+}
+
+void visits_offer(struct greeter *greeter)
+{
+    list_for_each(at, next, &greeter->desk->visits)
+    {
+        struct visit *visit = list_member(at, struct visit, of_desk);
+
+        if (visit->state != VISIT_OPEN || visit->stream < 0 || visit->greeter || visit->is_aborted)
+            continue;
+        visit->greeter = greeter;
+        list_append(&greeter->visits, &visit->of_greeter);
+        greeter_tell_open(greeter, visit);
+        if (greeter->takes_messages && bridge_open(visit) < 0)
+            visit_abort(visit, "no_memory");
     }
 }
 
@@ -353,7 +369,7 @@ int visit_accept(struct visit *visit)
         return r;
     }
     visit->state = VISIT_OPEN;
-    await(visit);
+    visit_await(visit);
     desk_changed(visit->desk);
     if (visit->greeter)
         greeter_tell_open(visit->greeter, visit);
@@ -426,10 +442,10 @@ void visits_end(struct desk *desk, const char *reason)
     }
 }
 
-/* Does nobody of this process have a part in it but the worker? */
+/* Has no bridge a part in it? */
 static bool is_passable(const struct visit *visit)
 {
-    return visit->carrier && !visit->bridge && visit->stream < 0 && !visit->is_aborted;
+    return visit->carrier && !visit->bridge && !visit->is_aborted;
 }
 
 void visits_pass(struct desk *desk, bool can_pass)

@@ -96,6 +96,10 @@ int visit_accept(struct visit *visit) MUST_USE;
 void visit_refuse(struct visit *visit, const char *reason);
 /* Ends an open one at once. */
 void visit_abort(struct visit *visit, const char *reason);
+/* Its server is to take it within accept_timeout_s. */
+void visit_await(struct visit *visit);
+/* Tells a greeter that has just come of those that a predecessor's server had not taken yet. */
+void visits_offer(struct greeter *greeter);
 /* Somebody reads it now: a bridge, or who was given the stream socket. */
 void visit_taken(struct visit *visit);
 /* Its bridge has closed and gives the stream back. */
@@ -110,9 +114,16 @@ void visits_pass(struct desk *desk, bool can_pass);
 /* A visit with its carrier as bytes. Returns the length, as archive_finish. */
 size_t visit_save(const struct visit *visit, const struct carrier_saved *saved, void *out,
                   size_t capacity);
-/* Goes on with one. udp, stream: taken on success; -1: none. 0; -ENOENT: its endpoint is gone;
+/* The session's socket, its end of the stream, and the server's, which nobody has taken yet; -1:
+ * none. */
+struct visit_descriptors {
+    int fds[3];
+};
+
+/* Goes on with one. The descriptors are taken on success. 0; -ENOENT: its endpoint is gone;
  * -EDQUOT, or as carrier_load. */
-int visit_load(struct control *control, const void *bytes, size_t n, int udp, int stream) MUST_USE;
+int visit_load(struct control *control, const void *bytes, size_t n,
+               const struct visit_descriptors *d) MUST_USE;
 
 /* Ends every session of the desk: "released", "moved"... */
 void visits_end(struct desk *desk, const char *reason);

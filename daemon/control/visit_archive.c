@@ -132,12 +132,13 @@ static struct visit *make_visit(struct desk *desk, const struct saved_visit *s)
     return NULL;
 }
 
-static int resume(struct visit *visit, const struct saved_visit *s, int udp, int stream)
+static int resume(struct visit *visit, const struct saved_visit *s,
+                  const struct visit_descriptors *d)
 {
     struct carrier_options o = {.endpoint = visit->desk->entry->endpoint,
                                 .claim = visit->claim,
-                                .udp = udp,
-                                .stream = stream,
+                                .udp = d->fds[0],
+                                .stream = d->fds[1],
                                 .port = s->visit.port,
                                 .context = visit};
     int r;
@@ -156,11 +157,15 @@ static int resume(struct visit *visit, const struct saved_visit *s, int udp, int
     if (visit->port != 0)
         port_pool_take(&visit->control->visits.ports, visit->port);
     visit_join(visit);
+    visit->stream = d->fds[2];
+    if (visit->stream >= 0)
+        visit_await(visit);
     desk_changed(visit->desk);
     return 0;
 }
 
-int visit_load(struct control *control, const void *bytes, size_t n, int udp, int stream)
+int visit_load(struct control *control, const void *bytes, size_t n,
+               const struct visit_descriptors *d)
 {
     struct saved_visit s = {0};
     struct archive a;
@@ -180,7 +185,7 @@ int visit_load(struct control *control, const void *bytes, size_t n, int udp, in
     visit = make_visit(desk, &s);
     if (!visit)
         return -ENOMEM;
-    r = resume(visit, &s, udp, stream);
+    r = resume(visit, &s, d);
     if (r < 0) {
         free(visit->identity);
         free(visit);

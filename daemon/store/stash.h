@@ -33,7 +33,8 @@ enum stash_kind {
     STASH_SESSION_STATE = 8, /* key: session */
     STASH_SESSION_SOCKET = 9,
     STASH_SESSION_STREAM = 10,
-    STASH_SECRETS = 11, /* what cookies are made with, and connects that are remembered */
+    STASH_SECRETS = 11,        /* what cookies are made with, and connects that are remembered */
+    STASH_SESSION_SERVER = 12, /* the other end of a stream that no server has taken yet */
 };
 
 struct stash_item {
