@@ -6,7 +6,8 @@
  *           [--window N --progress FILE] [--rate N] [--seconds S]
  *
  * one: a sendto each. many: sendmmsg of 64. offload: UDP_SEGMENT, as many segments a call as fit.
- * window: at most N not yet counted in FILE by the receiver (progress.h). Output: one JSON object.
+ * window: at most N not yet counted in FILE by the receiver (progress.h). It ends at the count,
+ * after the seconds, or on SIGTERM. Output: one JSON object.
  */
 #include "tests/support/payload.h"
 #include "tests/support/progress.h"
@@ -17,6 +18,7 @@
 #include <netinet/in.h>
 #include <netinet/udp.h>
 #include <sched.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <time.h>
 
@@ -42,6 +44,14 @@ struct flood {
     uint64_t retries;
     uint8_t *buffer; /* BATCH payloads, or one super-packet */
 };
+
+static volatile sig_atomic_t is_stopped;
+
+static void on_terminate(int number)
+{
+    (void)number;
+    is_stopped = 1;
+}
 
 static double now(void)
 {
@@ -228,7 +238,7 @@ static void run(struct flood *f)
 {
     double start = now();
     uint64_t most = per_call(f);
-    while (f->sent < f->count && (f->seconds == 0 || now() - start < f->seconds)) {
+    while (f->sent < f->count && !is_stopped && (f->seconds == 0 || now() - start < f->seconds)) {
         uint64_t n = f->count - f->sent < most ? f->count - f->sent : most;
         wait_for_window(f, n);
         wait_for_rate(f, start);
@@ -259,6 +269,7 @@ int main(int argc, char **argv)
     if (f.how == OFFLOAD &&
         setsockopt(f.fd, IPPROTO_UDP, UDP_SEGMENT, &segment, sizeof segment) < 0)
         fail("UDP_SEGMENT");
+    signal(SIGTERM, on_terminate);
     run(&f);
     free(f.buffer);
     close(f.fd);
