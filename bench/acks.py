@@ -35,7 +35,7 @@ def run_echo(msgd, window, count):
         server.kill()
 
 
-def measure(msgd, is_quick, is_tiny=False):
+def measure(msgd, _folder, is_quick, is_tiny=False):
     rounds, count = (1, 200) if is_tiny else (3, 2000) if is_quick else (5, 20000)
     consumer = msgd.spawn("drain", "acks", "--mailbox", 16 << 20, "--verify")
     consumer.wait_for_stderr("attached")

@@ -2,11 +2,15 @@
 /*
  * What msgd is measured against: a program that binds the port itself and reads with recvmmsg.
  *
- *     bare [--count N] [--progress FILE] [--gro]
+ *     bare [--count N] [--progress FILE] [--gro] [--idle MS] [--latency] [--unix PATH]
  *
- * Prints "port P" on stderr once it is bound, and one JSON object when N messages have come. Counts
- * what has arrived in FILE after each read, as tests/support/drain.c does.
+ * Prints "port P" on stderr once it is bound, and one JSON object when N messages have come, or
+ * none for MS after the first. Counts what has arrived in FILE after each read, as
+ * tests/support/drain.c does. latency: of messages of `flood --stamp`. unix: a Unix datagram
+ * socket, for socat.
  */
+#include "tests/support/latency.h"
+#include "tests/support/payload.h"
 #include "tests/support/progress.h"
 
 #include <arpa/inet.h>
@@ -18,19 +22,23 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
+#include <sys/un.h>
 
 #define BATCH         64
-#define MESSAGE_BYTES 2048
+#define MESSAGE_BYTES 9216
 #define MERGED_BYTES  65536
 #define BUFFER_BYTES  (4 * 1024 * 1024)
 
 struct bare {
     int fd;
-    bool is_gro;
+    bool is_gro, is_latency, is_over;
+    int idle_ms;
+    const char *unix_path;
     uint64_t count;
     uint64_t received;
     uint64_t bytes;
+    double last_at;
+    struct latencies latencies;
     struct progress *progress;
     struct mmsghdr headers[BATCH];
     struct iovec parts[BATCH];
@@ -39,9 +47,7 @@ struct bare {
 
 static double now(void)
 {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+    return (double)latency_now() / 1e9;
 }
 
 static void fail(const char *what)
@@ -64,6 +70,24 @@ static void bind_socket(struct bare *b)
         fail("UDP_GRO");
     fprintf(stderr, "port %u\n", ntohs(here.sin_port));
     fflush(stderr);
+}
+
+static void bind_unix(struct bare *b)
+{
+    struct sockaddr_un here = {.sun_family = AF_UNIX};
+    snprintf(here.sun_path, sizeof here.sun_path, "%s", b->unix_path);
+    b->fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (b->fd < 0 || bind(b->fd, (struct sockaddr *)&here, sizeof here) < 0)
+        fail(b->unix_path);
+    fputs("port 0\n", stderr);
+}
+
+/* From the first message on. */
+static void set_idle(const struct bare *b)
+{
+    struct timeval time = {.tv_sec = b->idle_ms / 1000, .tv_usec = b->idle_ms % 1000 * 1000};
+    if (b->idle_ms > 0 && setsockopt(b->fd, SOL_SOCKET, SO_RCVTIMEO, &time, sizeof time) < 0)
+        fail("SO_RCVTIMEO");
 }
 
 static void prepare(struct bare *b, uint8_t *buffers, size_t each)
@@ -91,12 +115,24 @@ static uint64_t n_merged(struct mmsghdr *m)
     return 1;
 }
 
+static void look_at(struct bare *b, const struct mmsghdr *m)
+{
+    uint64_t sent_ns;
+    if (payload_read(m->msg_hdr.msg_iov->iov_base, m->msg_len, &sent_ns))
+        latencies_add(&b->latencies, sent_ns);
+}
+
 static void receive(struct bare *b)
 {
     int n = recvmmsg(b->fd, b->headers, BATCH, MSG_WAITFORONE, NULL);
-    if (n < 0 && errno != EINTR)
+    b->is_over = n < 0 && errno == EAGAIN;
+    if (n < 0 && errno != EINTR && errno != EAGAIN)
         fail("recvmmsg");
+    if (n > 0)
+        b->last_at = now();
     for (int i = 0; i < n; i++) {
+        if (b->is_latency)
+            look_at(b, &b->headers[i]);
         b->received += n_merged(&b->headers[i]);
         b->bytes += b->headers[i].msg_len;
         b->headers[i].msg_hdr.msg_controllen = sizeof b->control[i];
@@ -105,36 +141,53 @@ static void receive(struct bare *b)
         atomic_store_explicit(&b->progress->arrived, b->received, memory_order_release);
 }
 
-int main(int argc, char **argv)
+static void parse_options(struct bare *b, int argc, char **argv)
 {
-    static const struct option options[] = {{"count", 1, NULL, 'c'},
-                                            {"progress", 1, NULL, 'p'},
-                                            {"gro", 0, NULL, 'g'},
+    static const struct option options[] = {{"count", 1, NULL, 'c'},   {"progress", 1, NULL, 'p'},
+                                            {"gro", 0, NULL, 'g'},     {"idle", 1, NULL, 'i'},
+                                            {"latency", 0, NULL, 'l'}, {"unix", 1, NULL, 'u'},
                                             {NULL, 0, NULL, 0}};
-    static struct bare b = {.count = 1000};
     int option;
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
         if (option == 'c')
-            b.count = strtoull(optarg, NULL, 10);
+            b->count = strtoull(optarg, NULL, 10);
         else if (option == 'p')
-            b.progress = progress_map(optarg);
+            b->progress = progress_map(optarg);
         else if (option == 'g')
-            b.is_gro = true;
+            b->is_gro = true;
+        else if (option == 'i')
+            b->idle_ms = atoi(optarg);
+        else if (option == 'l')
+            b->is_latency = true;
+        else if (option == 'u')
+            b->unix_path = optarg;
         else
-            return 64;
+            exit(64);
     }
+}
+
+int main(int argc, char **argv)
+{
+    static struct bare b = {.count = 1000};
+    parse_options(&b, argc, argv);
     size_t each = b.is_gro ? MERGED_BYTES : MESSAGE_BYTES;
     uint8_t *buffers = malloc(BATCH * each);
     if (buffers == NULL)
         fail("malloc");
-    bind_socket(&b);
+    if (b.unix_path != NULL)
+        bind_unix(&b);
+    else
+        bind_socket(&b);
     prepare(&b, buffers, each);
     receive(&b);
     double start = now();
-    while (b.received < b.count)
+    set_idle(&b);
+    while (b.received < b.count && !b.is_over)
         receive(&b);
-    printf("{\"received\": %llu, \"bytes\": %llu, \"seconds\": %.6f}\n",
-           (unsigned long long)b.received, (unsigned long long)b.bytes, now() - start);
+    printf("{\"received\": %llu, \"bytes\": %llu, \"seconds\": %.6f",
+           (unsigned long long)b.received, (unsigned long long)b.bytes, b.last_at - start);
+    latencies_print(&b.latencies);
+    puts("}");
     free(buffers);
     close(b.fd);
     return 0;

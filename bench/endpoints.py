@@ -1,11 +1,75 @@
 # SPDX-License-Identifier: MIT
-"""10,000 endpoints: how long registering takes, and what they and their messages cost in memory."""
+"""Many endpoints: how long registering takes, what they cost in memory, and the rate when the traffic is spread over all."""
 
-from msgd_load import many_endpoints
+import pathlib
+import re
+import statistics
+
+import contenders
+from msgd_load import many_endpoints, total
+from msgd_test import check_law
+from msgd_process import Program, build_path, wait_until
+
+SIZE, WINDOW = 256, 512
+NUMBERS = (1, 10, 1000, 10000)
 
 
-def measure(msgd, is_quick):
-    return many_endpoints(msgd, 10000, 10 if is_quick else 100)
+class Spread:
+    """One consumer of n endpoints, and a sender that goes round them."""
+
+    def __init__(self, msgd, folder, n):
+        self.msgd, self.n, self.folder = msgd, n, folder
+        self.progress, self.ports = f"{folder}/spread-{n}", f"{folder}/ports-{n}"
+        self.drain = msgd.spawn("drain", f"spread{n}", "--endpoints", n, "--lease", 0, "--progress", self.progress)
+        self.drain.wait_for_stderr(f"registered {n} in", 60)
+        ports = re.findall(r"^attached \S+ (\d+)", self.drain.stderr, re.M)
+        assert len(ports) == n
+        pathlib.Path(self.ports).write_text("\n".join(ports))
+        self.n_sent = 0
+
+    def rate(self, count):
+        sender = Program([build_path("flood"), "127.0.0.1", 1, "--count", count, "--size", SIZE, "--ports", self.ports,
+                          "--window", WINDOW, "--progress", self.progress], self.folder)
+        sent, _ = contenders.end(sender)
+        self.n_sent += count
+        return count / sent["seconds"]
+
+    def ledgers(self):
+        return [e["ledger"] for e in self.msgd.call("List")["endpoints"] if e["name"].startswith(f"spread{self.n}-")]
+
+    def end(self):
+        """Every message is in the ledgers, which add up."""
+        wait_until(lambda: sum(led["delivered"] for led in self.ledgers()) == self.n_sent, 20, "everything to be released")
+        for ledger in self.ledgers():
+            check_law(f"spread{self.n}", ledger)
+        assert self.drain.stop() == 0, self.drain.stderr
+        wait_until(lambda: not self.ledgers(), 20, "the endpoints to be gone")
+
+
+def measure_rates(msgd, folder, numbers, rounds, count):
+    spreads = [Spread(msgd, folder, n) for n in numbers]
+    runs = {n: [] for n in numbers}
+    for _ in range(rounds):
+        for spread in spreads:
+            runs[spread.n].append(spread.rate(count))
+    for spread in spreads:
+        spread.end()
+    return {n: statistics.median(several) for n, several in runs.items()}
+
+
+def measure(msgd, folder, is_quick, is_tiny=False):
+    rounds, count = (1, 10000) if is_tiny else (3, 100_000) if is_quick else (5, 400_000)
+    rates = measure_rates(msgd, folder, (1, 10000) if is_quick else NUMBERS, rounds, count)
+    figures = many_endpoints(msgd, 10000, 5 if is_quick else 100)
+    assert total(msgd, "delivered") >= figures["sent"]
+    for endpoint in msgd.call("List")["endpoints"]:
+        check_law(endpoint["name"], endpoint["ledger"])
+    return {**figures, "size": SIZE, "rounds_of_rates": rounds, "rates": rates}
+
+
+def headline(figures):
+    """The figures that msgd promises, by name."""
+    yield "ratio.endpoints_10000", figures["rates"][10000] / figures["rates"][1]
 
 
 def lines(figures):
@@ -17,3 +81,6 @@ def lines(figures):
     yield f"    {'MiB resident, after':28}{figures['rss_after_kib'] / 1024:>12.1f}{48:>12}"
     yield f"    {'descriptors':28}{figures['descriptors']:>12,}{12000:>12,}"
     yield f"    delivered {figures['delivered']:,} of {figures['sent']:,}"
+    yield f"    plain datagrams of {figures['size']} B, one after the other to each endpoint, medians of {figures['rounds_of_rates']}"
+    for n, rate in figures["rates"].items():
+        yield f"    {f'{n:,} endpoints, a second':28}{rate:>12,.0f}{rate / figures['rates'][1]:>12.2f}"

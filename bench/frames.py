@@ -6,8 +6,8 @@ import json
 import msgd_test
 
 
-def measure(_msgd, _is_quick):
-    result = msgd_test.run([msgd_test.build_path("frames")], timeout=120)
+def measure(_msgd, _folder, _is_quick, is_tiny):
+    result = msgd_test.run([msgd_test.build_path("frames"), *(["--tiny"] if is_tiny else [])], timeout=120)
     assert result.returncode == 0, result.stderr
     return {"frames": json.loads(result.stdout)}
 

@@ -4,8 +4,8 @@
 from msgd_load import at_rest
 
 
-def measure(msgd, is_quick):
-    return at_rest(msgd, 10 if is_quick else 60)
+def measure(msgd, _folder, is_quick, is_tiny):
+    return at_rest(msgd, 1 if is_tiny else 3 if is_quick else 60)
 
 
 def lines(figures):

@@ -3,8 +3,10 @@
 
 import signal
 import statistics
+import tempfile
 import time
 
+from msgd_keeper import KeptDaemon
 from msgd_load import register_many
 
 AT_MOST_MS = 150
@@ -19,12 +21,11 @@ def _outage_ms(msgd, number):
     return (msgd.program.wait_for("ready", n_ready + 1, 20)["time"] - start) * 1000
 
 
-def measure(start, is_quick, is_tiny=False):
-    """The figures. start(): another KeptDaemon."""
+def measure(_msgd, folder, is_quick, is_tiny=False):
     times = 2 if is_tiny else 5 if is_quick else 20
     cells = []
     for n in (1, 100 if is_tiny else 10000):
-        msgd = start()
+        msgd = KeptDaemon(tempfile.mkdtemp(dir=folder), "{}", max_descriptors=20000)
         try:
             register_many(msgd, n)
             for way, number in WAYS:

@@ -87,7 +87,7 @@ def compare(msgd, rounds, warm_up, seconds):
     return cells
 
 
-def measure(msgd, is_quick, is_tiny=False):
+def measure(msgd, _folder, is_quick, is_tiny=False):
     rounds, n, many = (1, 100, 30) if is_tiny else (3, 1000, 300) if is_quick else (5, 10000, 1000)
     # ENet takes a round trip for half a second until it has measured it: both have a second to warm up.
     warm_up, seconds = (0, 0.4) if is_tiny else (1, 1) if is_quick else (1, 3)

@@ -8,7 +8,7 @@ import msgd_test
 SIZES = {"tiny": (20000, 1, 2000), "quick": (500000, 3, 1000000), "whole": (2000000, 5, 1000000)}
 
 
-def measure(folder, is_quick, is_tiny):
+def measure(_msgd, folder, is_quick, is_tiny):
     count, rounds, left = SIZES["tiny" if is_tiny else "quick" if is_quick else "whole"]
     result = msgd_test.run([msgd_test.build_path("store_bench"), folder, count, rounds, left], timeout=600)
     assert result.returncode == 0, result.stderr

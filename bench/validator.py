@@ -11,8 +11,8 @@ SIZES = ("60", "241", "969")
 OTHERS = ("simdjson", "yajl", "jansson")
 
 
-def measure(is_quick):
-    output = subprocess.run([build_path("validator"), "--rounds", "5" if is_quick else "15"],
+def measure(_msgd, _folder, is_quick, is_tiny):
+    output = subprocess.run([build_path("validator"), "--rounds", "1" if is_tiny else "5" if is_quick else "15"],
                             stdout=subprocess.PIPE, check=True, text=True).stdout
     return {name: medians(runs) for name, runs in json.loads(output).items()}
 

@@ -5,16 +5,18 @@
  *     drain NAME [--address A] [--port P] [--mode M] [--when-full W] [--mailbox BYTES] [--lease S]
  *           [--format F] [--no-gro] [--receive-buffer BYTES] [--attach] [--endpoints N]
  *           [--count N] [--stop-after N] [--hold] [--release-every N] [--verify] [--log FILE]
- *           [--progress FILE] [--idle MS]
+ *           [--progress FILE] [--idle MS] [--latency]
  *
  * count: ends after N messages. stop-after: stops reading after N, keeps the attachment, ends on a
  * signal. hold: never releases. release-every: after each N messages (default: after each batch).
  * verify: payloads are those of flood; sequence numbers only grow. log: appends "seq number" for
  * each message before it is released. endpoints: registers NAME-0 ... NAME-(N-1). idle: ends after
- * MS without a message. SIGTERM and SIGINT end it, exit status 0. Once attached it prints "attached
- * NAME PORT GENERATION RESUMED" for each endpoint on stderr.
+ * MS without a message. latency: how long messages of `flood --stamp` were on their way. SIGTERM
+ * and SIGINT end it, exit status 0. Once attached it prints "attached NAME PORT GENERATION RESUMED"
+ * for each endpoint on stderr.
  */
 #include "client/msgd.h"
+#include "tests/support/latency.h"
 #include "tests/support/payload.h"
 #include "tests/support/progress.h"
 
@@ -37,7 +39,8 @@ struct drain {
     unsigned n_endpoints;
     uint64_t count, stop_after, release_every;
     int idle_ms;
-    bool is_attach, is_hold, is_verify;
+    bool is_attach, is_hold, is_verify, is_latency;
+    struct latencies latencies;
     /* What was seen. */
     uint64_t received, redelivered, bytes, torn, out_of_order, gaps, repeated;
     uint64_t last_seq, last_number, unreleased;
@@ -85,6 +88,7 @@ enum option_key {
     LOG,
     PROGRESS,
     IDLE,
+    LATENCY,
 };
 
 static const struct option options[] = {
@@ -107,6 +111,7 @@ static const struct option options[] = {
     {"log", 1, NULL, LOG},
     {"progress", 1, NULL, PROGRESS},
     {"idle", 1, NULL, IDLE},
+    {"latency", 0, NULL, LATENCY},
     {NULL, 0, NULL, 0},
 };
 
@@ -193,6 +198,9 @@ static void parse_option(struct drain *d, int option)
     case IDLE:
         d->idle_ms = atoi(optarg);
         break;
+    case LATENCY:
+        d->is_latency = true;
+        break;
     default:
         parse_registration(&d->registration, option);
     }
@@ -278,6 +286,8 @@ static void look_at(struct drain *d, const struct msgd_message *m)
         d->torn++;
     else if (d->is_verify)
         verify_order(d, m, number);
+    if (d->is_latency && payload_read(m->data, m->length, &number))
+        latencies_add(&d->latencies, number);
     if (d->log != NULL)
         fprintf(d->log, "%" PRIu64 " %" PRIu64 "\n", m->seq, number);
 }
@@ -329,13 +339,15 @@ static void receive(struct drain *d)
     }
 }
 
-static void print(const struct drain *d)
+static void print(struct drain *d)
 {
     printf("{\"received\": %" PRIu64 ", \"redelivered\": %" PRIu64 ", \"bytes\": %" PRIu64
            ", \"torn\": %" PRIu64 ", \"out_of_order\": %" PRIu64 ", \"gaps\": %" PRIu64
-           ", \"repeated\": %" PRIu64 ", \"last_seq\": %" PRIu64 ", \"seconds\": %.6f}\n",
+           ", \"repeated\": %" PRIu64 ", \"last_seq\": %" PRIu64 ", \"seconds\": %.6f",
            d->received, d->redelivered, d->bytes, d->torn, d->out_of_order, d->gaps, d->repeated,
            d->last_seq, d->last_at - d->first_at);
+    latencies_print(&d->latencies);
+    puts("}");
     fflush(stdout);
 }
 

@@ -3,12 +3,15 @@
  * Sends numbered JSON datagrams as fast as asked, and prints what it sent.
  *
  *     flood ADDRESS PORT [--count N] [--size BYTES] [--first N] [--how one|many|offload]
- *           [--window N --progress FILE] [--rate N] [--seconds S]
+ *           [--window N --progress FILE] [--rate N] [--seconds S] [--ports FILE] [--stamp]
  *
  * one: a sendto each. many: sendmmsg of 64. offload: UDP_SEGMENT, as many segments a call as fit.
- * window: at most N not yet counted in FILE by the receiver (progress.h). It ends at the count,
- * after the seconds, or on SIGTERM. Output: one JSON object.
+ * window: at most N not yet counted in FILE by the receiver (progress.h). ports: one after the
+ * other of those in FILE, in place of PORT. stamp: numbers are times (latency.h), and nothing is
+ * slept while a window is full. It ends at the count, after the seconds, or on SIGTERM. Output: one
+ * JSON object.
  */
+#include "tests/support/latency.h"
 #include "tests/support/payload.h"
 #include "tests/support/progress.h"
 
@@ -39,6 +42,10 @@ struct flood {
     size_t size;
     enum how how;
     struct progress *progress;
+    uint64_t arrived_before; /* of somebody else's */
+    in_port_t *ports;        /* network byte order; NULL: the one of `to` */
+    size_t n_ports;
+    bool is_stamp;
     int fd;
     uint64_t sent;
     uint64_t retries;
@@ -70,7 +77,8 @@ static void usage(void)
 {
     fputs("usage: flood ADDRESS PORT [--count N] [--size BYTES] [--first N] [--how "
           "one|many|offload]\n"
-          "             [--window N --progress FILE] [--rate N] [--seconds S]\n",
+          "             [--window N --progress FILE] [--rate N] [--seconds S] [--ports FILE]\n"
+          "             [--stamp]\n",
           stderr);
     exit(64);
 }
@@ -103,6 +111,20 @@ static enum how parse_how(const char *text)
     return ONE_BY_ONE;
 }
 
+static void read_ports(struct flood *f, const char *path)
+{
+    FILE *in = fopen(path, "re");
+    unsigned port;
+    f->ports = calloc(UINT16_MAX, sizeof *f->ports);
+    if (in == NULL || f->ports == NULL)
+        fail(path);
+    while (f->n_ports < UINT16_MAX && fscanf(in, "%u", &port) == 1)
+        f->ports[f->n_ports++] = htons((uint16_t)port);
+    fclose(in);
+    if (f->n_ports == 0)
+        usage();
+}
+
 static void parse_options(struct flood *f, int argc, char **argv)
 {
     static const struct option options[] = {
@@ -114,6 +136,8 @@ static void parse_options(struct flood *f, int argc, char **argv)
         {"progress", required_argument, NULL, 'p'},
         {"rate", required_argument, NULL, 'r'},
         {"seconds", required_argument, NULL, 't'},
+        {"ports", required_argument, NULL, 'P'},
+        {"stamp", no_argument, NULL, 'S'},
         {NULL, 0, NULL, 0},
     };
     int option;
@@ -145,6 +169,12 @@ static void parse_options(struct flood *f, int argc, char **argv)
             if (f->progress == NULL)
                 fail(optarg);
             break;
+        case 'P':
+            read_ports(f, optarg);
+            break;
+        case 'S':
+            f->is_stamp = true;
+            break;
         default:
             usage();
         }
@@ -173,9 +203,9 @@ static void wait_for_window(const struct flood *f, uint64_t n)
         return;
     for (unsigned turns = 0;; turns++) {
         uint64_t arrived = atomic_load_explicit(&f->progress->arrived, memory_order_acquire);
-        if (f->sent + n <= arrived + f->window)
+        if (f->sent + n <= arrived - f->arrived_before + f->window)
             return;
-        if (turns < 50)
+        if (turns < 50 || f->is_stamp)
             sched_yield();
         else
             nanosleep(&(struct timespec){.tv_nsec = 20000}, NULL);
@@ -203,11 +233,14 @@ static bool is_passing(struct flood *f)
 static void write_payloads(struct flood *f, uint64_t n)
 {
     for (uint64_t i = 0; i < n; i++)
-        payload_write(f->first + f->sent + i, f->buffer + i * f->size, f->size);
+        payload_write(f->is_stamp ? latency_now() : f->first + f->sent + i, f->buffer + i * f->size,
+                      f->size);
 }
 
 static void send_whole(struct flood *f, size_t n)
 {
+    if (f->ports != NULL) /* the port is at the same place in both families */
+        ((struct sockaddr_in *)&f->to)->sin_port = f->ports[f->sent % f->n_ports];
     while (sendto(f->fd, f->buffer, n * f->size, 0, (struct sockaddr *)&f->to, f->to_length) < 0)
         if (!is_passing(f))
             fail("sendto");
@@ -238,6 +271,8 @@ static void run(struct flood *f)
 {
     double start = now();
     uint64_t most = per_call(f);
+    if (f->progress != NULL)
+        f->arrived_before = atomic_load_explicit(&f->progress->arrived, memory_order_acquire);
     while (f->sent < f->count && !is_stopped && (f->seconds == 0 || now() - start < f->seconds)) {
         uint64_t n = f->count - f->sent < most ? f->count - f->sent : most;
         wait_for_window(f, n);
@@ -271,6 +306,7 @@ int main(int argc, char **argv)
         fail("UDP_SEGMENT");
     signal(SIGTERM, on_terminate);
     run(&f);
+    free(f.ports);
     free(f.buffer);
     close(f.fd);
     return 0;

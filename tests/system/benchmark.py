@@ -2,7 +2,9 @@
 """bench/run prints figures for everything that it names. The figures decide nothing here."""
 
 import json
+import os
 import sys
+import xml.etree.ElementTree
 
 from msgd_test import BUILD, IS_INSTRUMENTED, SOURCE, Story, main, run
 
@@ -15,11 +17,21 @@ class Benchmark(Story):
         self.assertEqual(result.returncode, 0, result.stderr)
         return json.loads(result.stdout)
 
-    def test_the_quick_form_prints_a_ratio_for_plain_and_offload(self):
-        figures = self.figures("--quick", "plain", "offload")
-        for name in ("plain", "offload"):
-            self.report(name, {key: figures[name][key] for key in ("ratio", "bare", "msgd")})
-            self.assertGreater(figures[name]["ratio"], 0)
+    def test_the_tiny_form_has_every_figure_that_is_promised(self):
+        figures = self.figures("--tiny", "rates", "cpu", "latency", "endpoints", "workers")
+        for name in ("ratio.plain_256", "ratio.offload_256", "rate.batch_256", "ratio.cpu_plain", "ratio.latency_p50", "ratio.latency_p99",
+                     "ratio.latency_paced_p50", "ratio.endpoints_10000", "ratio.workers_2"):
+            self.report(name, figures[name])
+            self.assertGreater(figures[name], 0)
+
+    def test_the_tiny_form_of_an_overload_accounts_for_every_message(self):
+        rows = self.figures("--tiny", "overload")["overload"]["rows"]
+        self.assertGreater(rows["msgd"]["received"], 0)
+
+    def test_a_picture_is_drawn(self):
+        path = os.path.join(self.folder, "picture.svg")
+        self.figures("--tiny", "--picture", path, "latency")
+        self.assertEqual(xml.etree.ElementTree.parse(path).getroot().tag, "{http://www.w3.org/2000/svg}svg")
 
     def test_the_tiny_form_of_acknowledged_messages_has_every_cell(self):
         for cell in self.figures("--tiny", "acks")["acks"]["cells"]:
