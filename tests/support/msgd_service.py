@@ -19,12 +19,13 @@ from msgd_test import BUILD, NOBODY, SOURCE, Story, build_path, check_law, run, 
 
 RATE = 20_000
 PAYLOAD_BYTES = 200
-# What the package asks of the kernel: room for 6,500 such datagrams, 325 ms of them. What is left of that is for
-# a sender that was held up itself and makes good for it.
-RMEM_MAX = 4 << 20
-BRIDGED_MS = 200
+# Bridges seconds, in which a machine that is busy with something else lets neither msgd nor systemd run. The package's
+# 4 MiB are 6,500 such datagrams, 325 ms of them: the pauses that are printed say what is left of that.
+BUFFER = 64 << 20
+# More than net.core.rmem_max takes a capability that the service has only here.
+LARGE_BUFFERS = "[Service]\nCapabilityBoundingSet=CAP_NET_ADMIN\nAmbientCapabilities=CAP_NET_ADMIN\n"
 
-# What the journal says there.
+# What the journal says when a pause begins.
 PAUSE_BEGINS = ("stopping", "an upgrade begins", "msgd.service: Main process exited")
 
 
@@ -72,6 +73,7 @@ class ServiceStory(Story):
     """Each test has a system of its own, freshly booted, and the package installed in it."""
 
     is_installed = True
+    has_large_buffers = False
 
     def setUp(self):
         super().setUp()
@@ -82,14 +84,18 @@ class ServiceStory(Story):
         except msgd_debian.Unavailable as reason:
             self.skipTest(str(reason))
         self.addCleanup(self.system.stop)
+        if self.has_large_buffers:
+            folder = self.system.path("/etc/systemd/system/msgd.service.d")
+            folder.mkdir()
+            (folder / "buffers.conf").write_text(LARGE_BUFFERS)
         if self.is_installed:
             self.install(self.packages.first)
 
     # The administrator.
 
     def install(self, package):
-        """Of the first or a later version; what it says."""
-        result = self.system.run("apt-get", "install", "--yes", "--quiet", package, timeout=120)
+        """Of the first or a later version; what it says. By dpkg, which apt-get calls and which takes half the time."""
+        result = self.system.run("dpkg", "--install", package, timeout=120)
         return result.stdout + result.stderr
 
     def systemctl(self, *arguments):
@@ -114,8 +120,8 @@ class ServiceStory(Story):
 
     def consumer(self, name, *arguments):
         """msgrecv as an ordinary user, with room for seconds in which it is not there."""
-        consumer = self.system.spawn(self.folder, "msgrecv", name, "--lease", "forever", "--mailbox-bytes", "128M", *arguments,
-                                     uid=NOBODY, groups=NOBODY)
+        consumer = self.system.spawn(self.folder, "msgrecv", name, "--lease", "forever", "--mailbox-bytes", "128M",
+                                     "--receive-buffer-bytes", BUFFER, *arguments, uid=NOBODY, groups=NOBODY)
         self.addCleanup(consumer.kill)
         consumer.wait_for_stderr(f"{name} at ")
         return consumer
@@ -153,11 +159,8 @@ class ServiceStory(Story):
         check_law(name, ledger)
         self.assertEqual(ledger["datagrams"] + ledger["kernel_dropped"], sent)
         self.assertEqual(sum(ledger["dropped"].values()), 0, ledger)
-        granted, pauses = self.endpoint(name)["receive_buffer_granted"], self.pauses_ms()
-        self.report(name, f"{sent} sent, {ledger['kernel_dropped']} dropped by the kernel, buffer {granted} bytes, pauses of "
-                    + ", ".join(f"{ms:.0f}" for ms in pauses) + " ms")
-        if granted >= RMEM_MAX and max(pauses) < BRIDGED_MS:
-            self.assertEqual(ledger["kernel_dropped"], 0, ledger)
+        self.assertEqual(ledger["kernel_dropped"], 0, f"the kernel has buffered {self.endpoint(name)['receive_buffer_granted']} bytes")
+        self.report(name, f"{sent} sent, none lost; pauses of " + ", ".join(f"{ms:.0f}" for ms in self.pauses_ms()) + " ms")
 
     def pauses_ms(self):
         """How long each took, from when the journal says that one msgd ends to when it says that the next one serves."""
@@ -173,8 +176,8 @@ class ServiceStory(Story):
                 begin = None
         return pauses
 
-    def check_numbers(self, consumer, sent, n_lost):
-        """Everything that was sent and not lost came, in order; what came again is marked."""
+    def check_numbers(self, consumer, sent):
+        """Everything that was sent came, in order; what came again is marked."""
         wait_until(self.is_everything_released, 20, "the consumer to have released everything")
         consumer.stop(signal.SIGTERM)
         seen, first_time = set(), []
@@ -186,8 +189,8 @@ class ServiceStory(Story):
             else:
                 seen.add(number)
                 first_time.append(number)
-        self.assertEqual(len(first_time), sent - n_lost)
-        self.assertEqual(first_time, sorted(first_time), "in order")
+        self.assertEqual(len(first_time), sent)
+        self.assertEqual(first_time, list(range(1, sent + 1)), "in order")
 
     def is_everything_released(self):
         return all(e["ledger"]["queued"] == 0 for e in self.system.call("List")["endpoints"])
