@@ -119,13 +119,22 @@ uint64_t room_per_cent(const struct store *s, unsigned per_cent)
     return database_bound(atomic_load(&s->max_bytes)) / 100 * per_cent;
 }
 
-void room_reserve(struct store *s)
+/* What a whole log may add to the database, beside the pages in it that are free. */
+static void reserve(struct store *s)
 {
     uint64_t max_bytes = atomic_load(&s->max_bytes);
-    uint64_t n_bytes = s->n_pages * DATABASE_PAGE_BYTES + log_bound(max_bytes);
+    uint64_t file = s->n_pages * DATABASE_PAGE_BYTES;
+    uint64_t reusable = file - atomic_load(&s->used_bytes);
+    uint64_t growth = log_bound(max_bytes) > reusable ? log_bound(max_bytes) - reusable : 0;
     uint64_t most = database_bound(max_bytes);
 
-    reserve_take(s, n_bytes < most ? n_bytes : most, log_bound(max_bytes));
+    reserve_take(s, file + growth < most ? file + growth : most, log_bound(max_bytes));
+}
+
+void room_reserve(struct store *s)
+{
+    look_at_files(s);
+    reserve(s);
 }
 
 void room_look(struct store *s)
@@ -138,7 +147,7 @@ void room_look(struct store *s)
     apply_bound(s);
     look_at_files(s);
     if (s->reserve.error < 0)
-        room_reserve(s);
+        reserve(s);
     is_full = atomic_load(&s->used_bytes) >= room_per_cent(s, STORE_FULL_PER_CENT);
     if (atomic_load(&s->free_bytes) < atomic_load(&s->min_free_bytes) || s->was_refused ||
         s->reserve.error < 0) {

@@ -2,6 +2,8 @@
 /* Who uses a store in storms and benchmarks. */
 #include "tests/support/store_user.h"
 
+#include "daemon/store/store_state.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -59,6 +61,22 @@ void store_user_post(struct store_user *u, struct store_job *job)
     job->done = on_posted;
     u->n_under_way++;
     store_post(u->port, job);
+}
+
+void store_user_post_all(struct store_user *u, struct store_job *const *jobs, size_t n)
+{
+    uv_mutex_lock(&u->store->lock);
+    for (size_t i = 0; i < n; i++) {
+        jobs[i]->context = u;
+        jobs[i]->done = on_posted;
+        jobs[i]->port = u->port;
+        jobs[i]->cursor = 0;
+        job_list_append(&u->store->posted, jobs[i]);
+    }
+    u->n_under_way += n;
+    u->port->n_posted += n;
+    uv_cond_signal(&u->store->has_posted);
+    uv_mutex_unlock(&u->store->lock);
 }
 
 void store_user_wait(struct store_user *u, size_t n)

@@ -28,6 +28,8 @@ void store_user_close(struct store_user *u);
 
 /* The job is told of by u->done. */
 void store_user_post(struct store_user *u, struct store_job *job);
+/* All of them at once: the store's thread sees all or none. */
+void store_user_post_all(struct store_user *u, struct store_job *const *jobs, size_t n);
 /* Waits until no more than n are under way. */
 void store_user_wait(struct store_user *u, size_t n);
 /* Posts it and waits for it; u->done does not hear of it. Returns its status. */
