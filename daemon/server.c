@@ -420,8 +420,10 @@ static int open_control(struct server *server, struct config *config, int max_de
     options.store = server->kept.store;
     if (r == 0)
         r = open_handles(server);
-    if (r == 0)
-        return control_open(&server->control, &options);
+    if (r == 0) {
+        r = control_open(&server->control, &options);
+        return r == -EPROTONOSUPPORT ? refuse_kept(KEPT_UNKNOWN_VERSION) : r;
+    }
     close(server->socket.fd);
     return r;
 }

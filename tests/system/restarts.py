@@ -7,14 +7,35 @@ import pathlib
 import signal
 import socket
 import struct
+import sys
 import threading
 
+from msgd_keeper import Keeper
 from msgd_test import Connection, Program, Story, build_path, free_port, main, numbered, run, send_udp, wait_until
 
 
 def arrived(progress):
     """How many messages drain has in its hands (tests/support/progress.h)."""
     return struct.unpack_from("=Q", pathlib.Path(progress).read_bytes())[0]
+
+
+# Leaves what a msgd of another time would: a segment of the stash, of version argv[2]; in it memory of endpoints that
+# says nothing of itself. The next time it is the program behind that.
+FROM_ANOTHER_TIME = r"""
+import array, os, socket, struct, sys
+been_here, version, program = sys.argv[1], int(sys.argv[2]), sys.argv[3:]
+if os.path.exists(been_here):
+    os.execv(program[0], program)
+open(been_here, "w").close()
+kept, writing = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+writing.send(struct.pack("=8sIIQ", b"msgdstsh", version, 0, 1))
+memory = os.memfd_create("endpoints")
+os.ftruncate(memory, 1 << 26)
+writing.sendmsg([struct.pack("=IIQQ", 3, 1, 0, 1)], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [memory]))])
+keeper = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+keeper.connect(os.environ["NOTIFY_SOCKET"].replace("@", "\0", 1))
+socket.send_fds(keeper, [b"FDSTORE=1\nFDNAME=msgd-stash-1\nFDPOLL=0"], [kept.fileno()])
+"""
 
 
 class Restarts(Story):
@@ -210,6 +231,20 @@ class Reader(threading.Thread):
 
 
 class Activation(Story):
+    def test_what_a_msgd_of_another_time_has_left_is_refused_and_stays(self):
+        """By the stash, by the memory in it; and again when msgd is started again, for nothing was taken."""
+        for version, said in ((99, "the descriptors that were kept are of version 99"), (1, "the memory of the last msgd is of a version")):
+            with self.subTest(said=said):
+                folder = os.path.join(self.folder, str(version))
+                os.makedirs(folder)
+                keeper = Keeper([sys.executable, "-c", FROM_ANOTHER_TIME, f"{folder}/been-here", version, build_path("msgd"),
+                                 "--socket", f"{folder}/s", "--state", f"{folder}/state"], folder)
+                self.addCleanup(keeper.kill)
+                wait_until(lambda k=keeper: len(k.events("end")) >= 3, 30, "three ends")
+                self.assertEqual([e["status"] for e in keeper.events("end")[:3]], [0, 69, 69], keeper.stderr)
+                self.assertGreaterEqual(keeper.stderr.count(said), 2, keeper.stderr)
+                self.assertFalse(os.path.exists(f"{folder}/s"))
+
     def test_the_control_socket_of_systemd_is_taken(self):
         self.need_program("systemd-socket-activate")
         path = os.path.join(self.folder, "activated.sock")
