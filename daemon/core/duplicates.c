@@ -7,8 +7,9 @@
 
 #define WINDOW_WORDS (DUPLICATES_WINDOW / 64)
 
-/* Bits are those of the numbers from highest - DUPLICATES_WINDOW + 1 to highest, at number modulo
- * DUPLICATES_WINDOW. */
+/* What a number's two bits say: neither, it is new; kept alone; both, released; released alone,
+ * pending. Bits are those of the numbers from highest - DUPLICATES_WINDOW + 1 to highest, at number
+ * modulo DUPLICATES_WINDOW. */
 struct source_window {
     struct recent_entry at;
     uint64_t endpoint;
@@ -26,6 +27,13 @@ struct text_row {
     bool is_released;
     char text[FRAME_ID_MAX];
 };
+
+static enum duplicate state_of(bool is_kept, bool is_released)
+{
+    if (is_kept)
+        return is_released ? DUPLICATE_RELEASED : DUPLICATE_KEPT;
+    return is_released ? DUPLICATE_PENDING : DUPLICATE_NOT;
+}
 
 int duplicates_init(struct duplicates *d, const struct duplicates_options *o)
 {
@@ -122,12 +130,13 @@ static enum duplicate look_at_source(struct duplicates *d, const struct message_
     recent_touch(&d->sources, w, now_ms);
     if (number > w->highest)
         return DUPLICATE_NOT;
-    if (!is_in_reach(w, number) || bit_of(w->released, number))
+    if (!is_in_reach(w, number))
         return DUPLICATE_RELEASED;
-    return bit_of(w->kept, number) ? DUPLICATE_KEPT : DUPLICATE_NOT;
+    return state_of(bit_of(w->kept, number), bit_of(w->released, number));
 }
 
-static void keep_of_source(struct duplicates *d, const struct message_key *k, uint64_t now_ms)
+static void keep_of_source(struct duplicates *d, const struct message_key *k, uint64_t now_ms,
+                           bool is_pending)
 {
     struct source_window *w = find_source(d, k);
     uint64_t mask;
@@ -143,7 +152,7 @@ static void keep_of_source(struct duplicates *d, const struct message_key *k, ui
     }
     if (k->id->number > w->highest)
         advance(w, k->id->number);
-    *word_of(w->kept, k->id->number, &mask) |= mask;
+    *word_of(is_pending ? w->released : w->kept, k->id->number, &mask) |= mask;
 }
 
 /* ---- Texts ---- */
@@ -179,12 +188,11 @@ static enum duplicate look_at_text(struct duplicates *d, const struct message_ke
     if (t == NULL)
         return recent_has_room(&d->texts, now_ms) ? DUPLICATE_NOT : DUPLICATE_NO_ROOM;
     recent_touch(&d->texts, t, now_ms);
-    if (!t->is_kept)
-        return DUPLICATE_NOT;
-    return t->is_released ? DUPLICATE_RELEASED : DUPLICATE_KEPT;
+    return state_of(t->is_kept, t->is_released);
 }
 
-static void keep_text(struct duplicates *d, const struct message_key *k, uint64_t now_ms)
+static void keep_text(struct duplicates *d, const struct message_key *k, uint64_t now_ms,
+                      bool is_pending)
 {
     struct text_row *t = find_text(d, k);
 
@@ -194,8 +202,8 @@ static void keep_text(struct duplicates *d, const struct message_key *k, uint64_
         t->n = (uint8_t)k->id->text.n;
         memcpy(t->text, k->id->text.bytes, t->n);
     }
-    t->is_kept = true;
-    t->is_released = false;
+    t->is_kept = !is_pending;
+    t->is_released = is_pending;
 }
 
 /* ---- Both ---- */
@@ -208,9 +216,38 @@ enum duplicate duplicates_look(struct duplicates *d, const struct message_key *k
 void duplicates_keep(struct duplicates *d, const struct message_key *k, uint64_t now_ms)
 {
     if (k->id->is_numbered)
-        keep_of_source(d, k, now_ms);
+        keep_of_source(d, k, now_ms, false);
     else
-        keep_text(d, k, now_ms);
+        keep_text(d, k, now_ms, false);
+}
+
+void duplicates_pend(struct duplicates *d, const struct message_key *k, uint64_t now_ms)
+{
+    if (k->id->is_numbered)
+        keep_of_source(d, k, now_ms, true);
+    else
+        keep_text(d, k, now_ms, true);
+}
+
+bool duplicates_commit(struct duplicates *d, const struct message_key *k)
+{
+    if (!k->id->is_numbered) {
+        struct text_row *t = find_text(d, k);
+        bool is_pending = t != NULL && state_of(t->is_kept, t->is_released) == DUPLICATE_PENDING;
+        if (is_pending) {
+            t->is_kept = true;
+            t->is_released = false;
+        }
+        return is_pending;
+    }
+    struct source_window *w = find_source(d, k);
+    uint64_t number = k->id->number, mask;
+    if (w == NULL || number > w->highest || !is_in_reach(w, number) ||
+        state_of(bit_of(w->kept, number), bit_of(w->released, number)) != DUPLICATE_PENDING)
+        return false;
+    *word_of(w->kept, number, &mask) |= mask;
+    *word_of(w->released, number, &mask) &= ~mask;
+    return true;
 }
 
 void duplicates_release(struct duplicates *d, const struct message_key *k, uint64_t now_ms)
@@ -222,13 +259,14 @@ void duplicates_release(struct duplicates *d, const struct message_key *k, uint6
             return;
         recent_touch(&d->sources, w, now_ms);
         *word_of(w->released, k->id->number, &mask) |= mask;
+        *word_of(w->kept, k->id->number, &mask) |= mask;
         return;
     }
     struct text_row *t = find_text(d, k);
     if (t == NULL)
         return;
     recent_touch(&d->texts, t, now_ms);
-    t->is_released = true;
+    t->is_kept = t->is_released = true;
 }
 
 void duplicates_forget(struct duplicates *d, const struct message_key *k)

@@ -12,6 +12,7 @@
 #include "daemon/core/recent.h"
 #include "proto/frame.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define DUPLICATES_WINDOW  4096u
@@ -43,6 +44,7 @@ void duplicates_deinit(struct duplicates *d);
 
 enum duplicate {
     DUPLICATE_NOT,      /* it is new, and there is room to remember it */
+    DUPLICATE_PENDING,  /* it has been kept in memory, and is to be on disk before that is said */
     DUPLICATE_KEPT,     /* it has been kept */
     DUPLICATE_RELEASED, /* and released; or its number lies before the window */
     DUPLICATE_NO_ROOM,  /* it may be new, but could not be remembered */
@@ -53,6 +55,10 @@ enum duplicate duplicates_look(struct duplicates *d, const struct message_key *k
                                uint64_t now_ms) MUST_USE;
 /* It has been kept. Right after duplicates_look said DUPLICATE_NOT. */
 void duplicates_keep(struct duplicates *d, const struct message_key *k, uint64_t now_ms);
+/* The same of one that is to be on disk before anybody is told that it is kept. */
+void duplicates_pend(struct duplicates *d, const struct message_key *k, uint64_t now_ms);
+/* It is on disk. False: it was not pending (any more). */
+bool duplicates_commit(struct duplicates *d, const struct message_key *k);
 /* Its consumer is done with it. */
 void duplicates_release(struct duplicates *d, const struct message_key *k, uint64_t now_ms);
 /* It was dropped after it had been kept: it may come again. */

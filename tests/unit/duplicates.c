@@ -218,3 +218,37 @@ Test(frame_id, tells_numbers_from_texts)
         cr_expect(n == strlen(rows[i].text) && memcmp(text, rows[i].text, n) == 0);
     }
 }
+
+Test(duplicates, what_is_to_be_on_disk_is_kept_only_once_it_is, .init = open_small,
+     .fini = close_small)
+{
+    struct frame_id ids[] = {numbered(1, 7), text_id("seven")};
+
+    for (size_t i = 0; i < 2; i++) {
+        struct message_key key = {1, &ids[i]};
+        cr_assert_eq(look(1, ids[i], 0), DUPLICATE_NOT);
+        cr_assert_not(duplicates_commit(&d, &key), "nothing is pending");
+        duplicates_pend(&d, &key, 0);
+        cr_assert_eq(look(1, ids[i], 1), DUPLICATE_PENDING);
+        cr_assert(duplicates_commit(&d, &key));
+        cr_assert_eq(look(1, ids[i], 2), DUPLICATE_KEPT);
+        cr_assert_not(duplicates_commit(&d, &key));
+        release(1, ids[i], 3);
+        cr_assert_eq(look(1, ids[i], 4), DUPLICATE_RELEASED);
+    }
+}
+
+Test(duplicates, what_was_released_before_it_was_on_disk_stays_released, .init = open_small,
+     .fini = close_small)
+{
+    struct frame_id ids[] = {numbered(1, 7), text_id("seven")};
+
+    for (size_t i = 0; i < 2; i++) {
+        struct message_key key = {1, &ids[i]};
+        duplicates_pend(&d, &key, 0);
+        release(1, ids[i], 1);
+        cr_assert_eq(look(1, ids[i], 2), DUPLICATE_RELEASED);
+        cr_assert_not(duplicates_commit(&d, &key));
+        cr_assert_eq(look(1, ids[i], 3), DUPLICATE_RELEASED);
+    }
+}
