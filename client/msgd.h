@@ -67,7 +67,9 @@ MSGD_API const char *msgd_socket(const struct msgd *m);
 
 enum msgd_mode { MSGD_EXCLUSIVE, MSGD_SHARE, MSGD_COPY };
 enum msgd_on_conflict { MSGD_REJECT, MSGD_QUEUE, MSGD_REPLACE };
-enum msgd_when_full { MSGD_DROP_NEW, MSGD_DROP_OLD };
+/* DEFAULT: SPOOL where is_durable, else DROP_NEW. SPOOL: what memory has no room for goes to disk.
+ */
+enum msgd_when_full { MSGD_WHEN_FULL_DEFAULT, MSGD_DROP_NEW, MSGD_DROP_OLD, MSGD_SPOOL };
 /* What msgd does about a consumer that holds messages and releases none. */
 enum msgd_on_stall { MSGD_STALL_SHOW, MSGD_STALL_AWAY };
 enum msgd_format { MSGD_JSON, MSGD_RAW };
@@ -77,6 +79,8 @@ enum msgd_sessions { MSGD_SESSIONS_OFF, MSGD_SESSIONS_AUTO, MSGD_SESSIONS_ASK };
 #define MSGD_LEASE_DEFAULT 0 /* 60 s */
 #define MSGD_LEASE_FOREVER (-1)
 #define MSGD_LEASE_NONE    (-2) /* the port goes with the consumer */
+
+#define MSGD_SPOOL_UNBOUNDED UINT64_MAX /* but for the bound of all that msgd has on disk */
 
 /* What to register; everything that is zero takes msgd's default. Only the name must be set. */
 struct msgd_registration {
@@ -89,6 +93,9 @@ struct msgd_registration {
     int64_t lease_s;      /* seconds, or MSGD_LEASE_... */
     uint64_t mailbox_bytes;
     enum msgd_when_full when_full;
+    int is_durable;          /* 1: every message goes to disk, too */
+    uint64_t spool_bytes;    /* may be on disk alone; 0: 256 MiB; or MSGD_SPOOL_UNBOUNDED */
+    uint64_t spool_messages; /* the same; 0: no bound */
     enum msgd_format format;
     uint32_t max_message_bytes;
     const char *const *allow;    /* networks such as "10.0.0.0/8", ended by NULL; NULL: everyone */

@@ -108,7 +108,7 @@ int registrations_get(struct registrations *all, const char *name, struct regist
 
 static const char *const mode_keys[] = {"exclusive", "share", "copy"};
 static const char *const on_conflict_keys[] = {"reject", "queue", "replace"};
-static const char *const when_full_keys[] = {"drop-new", "drop-old"};
+static const char *const when_full_keys[] = {"", "drop-new", "drop-old", "spool"};
 static const char *const format_keys[] = {"json", "raw"};
 static const char *const on_stall_keys[] = {"show", "away"};
 static const char *const sessions_keys[] = {"off", "auto", "ask"};
@@ -136,6 +136,10 @@ static const char *bad_field(const struct msgd_registration *from)
         return "lease_s";
     if (from->mailbox_bytes > INT64_MAX)
         return "mailbox_bytes";
+    if (from->spool_bytes > INT64_MAX && from->spool_bytes != MSGD_SPOOL_UNBOUNDED)
+        return "spool_bytes";
+    if (from->spool_messages > INT64_MAX)
+        return "spool_messages";
     return NULL;
 }
 
@@ -145,6 +149,19 @@ static void put_lease(struct json_writer *w, int64_t lease_s)
         json_put_int(w, "lease_s", 0);
     else if (lease_s != MSGD_LEASE_DEFAULT)
         json_put_int(w, "lease_s", lease_s);
+}
+
+static void put_spool(struct json_writer *w, const struct msgd_registration *from)
+{
+    if (from->when_full != MSGD_WHEN_FULL_DEFAULT)
+        json_put_string(w, "when_full", when_full_keys[from->when_full]);
+    if (from->is_durable)
+        json_put_bool(w, "durable", true);
+    if (from->spool_bytes != 0)
+        json_put_uint(w, "spool_bytes",
+                      from->spool_bytes == MSGD_SPOOL_UNBOUNDED ? 0 : from->spool_bytes);
+    if (from->spool_messages != 0)
+        json_put_uint(w, "spool_messages", from->spool_messages);
 }
 
 static void put_care(struct json_writer *w, const struct msgd_registration *from)
@@ -174,8 +191,7 @@ static void put_members(struct json_writer *w, const struct msgd_registration *f
     put_lease(w, from->lease_s);
     if (from->mailbox_bytes != 0)
         json_put_uint(w, "mailbox_bytes", from->mailbox_bytes);
-    if (from->when_full != MSGD_DROP_NEW)
-        json_put_string(w, "when_full", when_full_keys[from->when_full]);
+    put_spool(w, from);
     if (from->format != MSGD_JSON)
         json_put_string(w, "format", format_keys[from->format]);
     if (from->max_message_bytes != 0)

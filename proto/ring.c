@@ -43,6 +43,8 @@ void record_to(const struct record *r, struct address *out)
         out->scope = r->scope;
 }
 
+#define MAX_UNITS 0x7fu /* of the allowance, beside RECORD_WANTS_DISK */
+
 void record_tag(const struct record *r, struct message_tag *out)
 {
     uint32_t word = atomic_load_explicit(&r->word, memory_order_relaxed);
@@ -57,7 +59,8 @@ void record_tag(const struct record *r, struct message_tag *out)
         return;
     out->type = type;
     out->is_awaited = (*trailer & RECORD_AWAITED) != 0;
-    out->allowance = trailer[1] * RECORD_ALLOWANCE_UNIT;
+    out->wants_disk = (trailer[1] & RECORD_WANTS_DISK) != 0;
+    out->allowance = (trailer[1] & MAX_UNITS) * RECORD_ALLOWANCE_UNIT;
     out->n_id = n - RECORD_TRAILER_HEAD;
     out->id = (const char *)trailer + RECORD_TRAILER_HEAD;
 }
@@ -68,7 +71,8 @@ uint32_t message_tag_write(const struct message_tag *tag, uint8_t trailer[RECORD
         return 0;
     trailer[0] = (uint8_t)((uint8_t)tag->type | (tag->is_awaited ? RECORD_AWAITED : 0));
     size_t units = tag->allowance / RECORD_ALLOWANCE_UNIT;
-    trailer[1] = units < UINT8_MAX ? (uint8_t)units : UINT8_MAX;
+    trailer[1] = units < MAX_UNITS ? (uint8_t)units : MAX_UNITS;
+    trailer[1] |= tag->wants_disk ? RECORD_WANTS_DISK : 0;
     if (tag->n_id > 0)
         memcpy(trailer + RECORD_TRAILER_HEAD, tag->id, tag->n_id);
     return tag->n_id + RECORD_TRAILER_HEAD;

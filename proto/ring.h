@@ -174,6 +174,7 @@ static inline void *record_payload(struct record *r)
 #define RECORD_TRAILER_MAX    66u
 #define RECORD_ALLOWANCE_UNIT 4u    /* bytes */
 #define RECORD_AWAITED        0x80u /* its sender waits to hear what has become of it */
+#define RECORD_WANTS_DISK     0x80u /* in the second byte: its sender waits until it is on disk */
 
 enum message_type {
     MESSAGE_PLAIN = 0,
@@ -186,6 +187,7 @@ enum message_type {
 struct message_tag {
     enum message_type type;
     bool is_awaited;
+    bool wants_disk;
     size_t allowance; /* bytes that an answer may have; rounded down, and some hundred at most */
     uint32_t n_id;    /* 0: it has none */
     const char *id;   /* n_id bytes, not ended by NUL */

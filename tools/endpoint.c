@@ -99,6 +99,12 @@ static const struct {
      "a longer ttl_s or lease, or an earlier consumer"},
     {"max_deliver", "given to consumers max_deliver times, and released by none",
      "msgctl quarantine list NAME shows them; replay gives them again"},
+    {"spool_full", "the disk, or the endpoint's part of it, was full, or did not keep up",
+     "a consumer, or a larger spool_bytes; msgls says how full the database is"},
+    {"spool_failed", "a write to the database failed",
+     "see the log and the disk, then start msgd again"},
+    {"damaged", "it was on disk, and cannot be read back", "see to the disk; the log has more"},
+    {"purged", "msgctl spool purge threw away what was on disk", "nothing: somebody wanted it"},
     {"released", "the endpoint was released while it waited", "consume before releasing"},
 };
 

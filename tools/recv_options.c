@@ -30,8 +30,16 @@ static const struct option_spec specs[] = {
      OPTION_LEASE, OFFSET(lease), .max = 2147483647},
     {"mailbox-bytes", 0, "BYTES", "room for messages that wait (1M)", OPTION_BYTES,
      OFFSET(mailbox_bytes), .min = 1, .max = 1099511627776.0},
-    {"when-full", 0, "WHAT", "what goes when the mailbox is full (drop-new)", OPTION_CHOICE,
-     OFFSET(when_full), "drop-new drop-old"},
+    {"when-full", 0, "WHAT",
+     "what goes when the mailbox is full: the newest, the oldest, or to disk what has no room "
+     "(drop-new; with --durable spool)",
+     OPTION_CHOICE, OFFSET(when_full), "drop-new drop-old spool"},
+    {"durable", 0, NULL, "keep every message on disk, too, until it is released", OPTION_FLAG,
+     OFFSET(durable)},
+    {"spool-bytes", 0, "BYTES", "what may be on disk alone (256M; 0: no bound of its own)",
+     OPTION_BYTES, OFFSET(spool_bytes), .max = 1125899906842624.0},
+    {"spool-messages", 0, "N", "how many messages may be on disk alone (0: no bound)",
+     OPTION_INTEGER, OFFSET(spool_messages), .max = 1e15},
     {"format", 0, "FORMAT", "take JSON texts only, or any bytes (json)", OPTION_CHOICE,
      OFFSET(format), "json raw"},
     {"max-message-bytes", 0, "BYTES", "drop what is longer (65507)", OPTION_BYTES,
@@ -95,6 +103,8 @@ void recv_options_init(struct recv_options *o)
         .lease = LEASE_NOT_GIVEN,
         .mailbox_bytes = NOT_GIVEN,
         .when_full = NOT_GIVEN,
+        .spool_bytes = NOT_GIVEN,
+        .spool_messages = NOT_GIVEN,
         .format = NOT_GIVEN,
         .max_message_bytes = NOT_GIVEN,
         .receive_buffer_bytes = NOT_GIVEN,
@@ -134,6 +144,7 @@ bool recv_options_have_settings(const struct recv_options *o)
     return o->address != NULL || o->port != NOT_GIVEN || o->mode != NOT_GIVEN ||
            o->on_conflict != NOT_GIVEN || o->no_replace || o->lease != LEASE_NOT_GIVEN ||
            o->single_port || o->mailbox_bytes != NOT_GIVEN || o->when_full != NOT_GIVEN ||
+           o->durable || o->spool_bytes != NOT_GIVEN || o->spool_messages != NOT_GIVEN ||
            o->format != NOT_GIVEN || o->max_message_bytes != NOT_GIVEN || o->allow.n > 0 ||
            o->no_gro || o->receive_buffer_bytes != NOT_GIVEN || o->max_deliver != NOT_GIVEN ||
            o->ttl != NOT_GIVEN || o->stall != NOT_GIVEN || o->on_stall != NOT_GIVEN;
@@ -143,6 +154,13 @@ bool recv_options_have_settings(const struct recv_options *o)
 static int64_t given_or_0(int64_t value)
 {
     return value == NOT_GIVEN ? 0 : value;
+}
+
+/* Given, it is meant, also where it is the default. */
+static enum msgd_when_full when_full_of(int choice)
+{
+    return choice == NOT_GIVEN ? MSGD_WHEN_FULL_DEFAULT
+                               : (enum msgd_when_full)(MSGD_DROP_NEW + choice);
 }
 
 static int64_t lease_of(int64_t lease)
@@ -165,7 +183,11 @@ void recv_options_registration(const struct recv_options *o, struct msgd_registr
         .is_irreplaceable = o->no_replace,
         .lease_s = lease_of(o->lease),
         .mailbox_bytes = (uint64_t)given_or_0(o->mailbox_bytes),
-        .when_full = (enum msgd_when_full)given_or_0(o->when_full),
+        .when_full = when_full_of(o->when_full),
+        .is_durable = o->durable,
+        .spool_bytes =
+            o->spool_bytes == 0 ? MSGD_SPOOL_UNBOUNDED : (uint64_t)given_or_0(o->spool_bytes),
+        .spool_messages = (uint64_t)given_or_0(o->spool_messages),
         .format = (enum msgd_format)given_or_0(o->format),
         .max_message_bytes = (uint32_t)given_or_0(o->max_message_bytes),
         .allow = o->allow.n > 0 ? o->allow.items : NULL,

@@ -17,6 +17,9 @@ struct recv_options {
     int64_t lease;
     int64_t mailbox_bytes;
     int when_full;
+    bool durable;
+    int64_t spool_bytes;
+    int64_t spool_messages;
     int format;
     int64_t max_message_bytes;
     struct option_list allow;

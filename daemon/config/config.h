@@ -32,6 +32,7 @@ struct config_limits {
     uint32_t reply_cache_bytes;
     uint64_t spool_bytes;      /* of the database on disk */
     uint64_t spool_free_bytes; /* that its file system is left */
+    uint64_t journal_bytes;    /* of messages that wait for the disk */
 };
 
 /* A static endpoint. */

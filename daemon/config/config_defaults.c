@@ -118,7 +118,8 @@ int config_init_defaults(struct config *config, const struct config_environment 
                    .sources = 16384,
                    .reply_cache_bytes = 1024u * 1024u,
                    .spool_bytes = 1024u * 1024u * 1024u,
-                   .spool_free_bytes = 64u * 1024u * 1024u},
+                   .spool_free_bytes = 64u * 1024u * 1024u,
+                   .journal_bytes = 64u * 1024u * 1024u},
         .policy = {.daemon_uid = environment->uid},
     };
     error = find_administrators(&config->policy);

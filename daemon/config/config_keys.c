@@ -11,6 +11,8 @@
 #define MAX_SOURCES_KEPT      (1 << 20)
 #define MAX_REPLY_CACHE_BYTES (1 << 30)
 #define MIN_SPOOL_BYTES       (8 * 1024 * 1024)
+#define MIN_JOURNAL_BYTES     (INT64_C(1) << 20)
+#define MAX_JOURNAL_BYTES     (INT64_C(1) << 30)
 #define MAX_COUNT             10000000
 #define MAX_FRAME_BYTES       (64 * 1024 * 1024)
 
@@ -160,6 +162,12 @@ static int read_spool_free_bytes(struct reader *r, json_t *value, const struct p
     return read_count(r, value, place, 0, MAX_BYTES, &r->config->limits.spool_free_bytes);
 }
 
+static int read_journal_bytes(struct reader *r, json_t *value, const struct place *place)
+{
+    return read_count(r, value, place, MIN_JOURNAL_BYTES, MAX_JOURNAL_BYTES,
+                      &r->config->limits.journal_bytes);
+}
+
 static const struct key limit_keys[] = {
     {"endpoints_per_uid", read_endpoints_per_uid},
     {"mailbox_bytes_per_uid", read_mailbox_bytes_per_uid},
@@ -175,6 +183,7 @@ static const struct key limit_keys[] = {
     {"reply_cache_bytes", read_reply_cache_bytes},
     {"spool_bytes", read_spool_bytes},
     {"spool_free_bytes", read_spool_free_bytes},
+    {"journal_bytes", read_journal_bytes},
     {NULL, NULL},
 };
 

@@ -221,9 +221,7 @@ static int parse_when_full(struct parse *p, json_t *value)
     unsigned choice;
 
     if (parse_choice(p, value, choices, &choice) != 0)
-        return refuse(p, "\"drop-new\" or \"drop-old\"");
-    if (choice > WHEN_FULL_DROP_OLD)
-        return refuse_unimplemented(p);
+        return SETTINGS_REFUSED;
     p->out->when_full = (enum when_full)choice;
     p->given |= FIELD_BIT(WHEN_FULL);
     return 0;
@@ -231,11 +229,30 @@ static int parse_when_full(struct parse *p, json_t *value)
 
 static int parse_durable(struct parse *p, json_t *value)
 {
-    bool is_durable = false;
+    p->given |= FIELD_BIT(DURABLE);
+    return parse_bool(p, value, &p->out->is_durable);
+}
 
-    if (parse_bool(p, value, &is_durable) != 0)
+static int parse_bound(struct parse *p, json_t *value, uint64_t *out)
+{
+    int64_t n = 0;
+
+    if (parse_integer(p, value, 0, INT64_MAX, &n) != 0)
         return SETTINGS_REFUSED;
-    return is_durable ? refuse_unimplemented(p) : 0;
+    *out = (uint64_t)n;
+    return 0;
+}
+
+static int parse_spool_bytes(struct parse *p, json_t *value)
+{
+    p->given |= FIELD_BIT(SPOOL_BYTES);
+    return parse_bound(p, value, &p->out->spool_bytes);
+}
+
+static int parse_spool_messages(struct parse *p, json_t *value)
+{
+    p->given |= FIELD_BIT(SPOOL_MESSAGES);
+    return parse_bound(p, value, &p->out->spool_messages);
 }
 
 static int parse_format(struct parse *p, json_t *value)
@@ -430,6 +447,8 @@ static const struct field {
     {"mailbox_bytes", IN_BOTH, parse_mailbox_bytes},
     {"when_full", IN_BOTH, parse_when_full},
     {"durable", IN_BOTH, parse_durable},
+    {"spool_bytes", IN_BOTH, parse_spool_bytes},
+    {"spool_messages", IN_BOTH, parse_spool_messages},
     {"format", IN_BOTH, parse_format},
     {"max_message_bytes", IN_BOTH, parse_max_message_bytes},
     {"allow", IN_BOTH, parse_allow},
@@ -489,6 +508,11 @@ static int check_whole(struct parse *p)
     if (!settings_session_fits(p->out->sessions, p->out->format)) {
         name_parameter(p, "sessions");
         return refuse(p, "\"off\", since format \"raw\" has no sessions");
+    }
+    /* What is on disk anyway need not be dropped for want of memory. */
+    if (p->out->is_durable && !(p->given & FIELD_BIT(WHEN_FULL))) {
+        p->out->when_full = WHEN_FULL_SPOOL;
+        p->given |= FIELD_BIT(WHEN_FULL);
     }
     if (!(p->given & FIELD_BIT(MAILBOX_BYTES)) && p->out->mailbox_bytes > p->max_mailbox_bytes)
         p->out->mailbox_bytes = p->max_mailbox_bytes;

@@ -25,6 +25,9 @@ void settings_write_rules(struct json_writer *w, const struct settings *s, uint3
     PUT(LEASE, int, s->lease_s);
     PUT(MAILBOX_BYTES, uint, s->mailbox_bytes);
     PUT(WHEN_FULL, string, when_full_key(s->when_full));
+    PUT(DURABLE, bool, s->is_durable);
+    PUT(SPOOL_BYTES, uint, s->spool_bytes);
+    PUT(SPOOL_MESSAGES, uint, s->spool_messages);
     PUT(FORMAT, string, payload_format_key(s->format));
     PUT(MAX_MESSAGE_BYTES, uint, s->max_message_bytes);
     if (fields & FIELD_BIT(ALLOW))
@@ -46,6 +49,8 @@ void settings_write(struct json_writer *w, const struct settings *s)
 
     settings_init(&defaults);
     fields = settings_difference(s, &defaults);
+    if (s->is_durable)
+        fields |= FIELD_BIT(WHEN_FULL); /* whose default is another then */
     json_put_string(w, "name", s->name);
     PUT(ADDRESS, string, address_print_ip(&s->address, address));
     PUT(PORT, int, s->address.port);

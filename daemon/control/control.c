@@ -189,6 +189,7 @@ static int start_workers(struct control *control)
         .reply_cache_bytes = control->config.limits.reply_cache_bytes,
         .link_arena_bytes = LINK_ARENA_BYTES,
         .vault = control->vault,
+        .store = control->options.store,
     };
 
     control->workers = calloc(control->config.workers, sizeof(struct worker *));
@@ -213,6 +214,7 @@ static int make_logic(struct control *control)
     uint64_t seeds[3];
     int r;
 
+    atomic_init(&control->journals.limit, config->limits.journal_bytes);
     if (getrandom(seeds, sizeof(seeds), 0) != sizeof(seeds))
         return error_trace(-errno, "cannot get random numbers");
     r = registry_new(&control->registry, config->port_range, seeds[0]);
@@ -373,6 +375,13 @@ static void free_desks(struct control *control)
     }
 }
 
+/* Do its messages wait somewhere for the next msgd? */
+static bool is_left(const struct desk *desk)
+{
+    return stash_is_kept(desk->control->options.stash) ||
+           settings_have_spool(&desk->entry->settings);
+}
+
 /* Lets go of every socket, drained where no successor has it; worker_stop waits until that is done.
  */
 static void close_endpoints(struct control *control)
@@ -381,8 +390,9 @@ static void close_endpoints(struct control *control)
     {
         struct desk *desk = list_member(at, struct desk, by_change);
 
-        if (desk->entry->endpoint && stash_is_kept(control->options.stash))
-            worker_leave(desk_worker(desk), desk_endpoint(desk));
+        if (desk->entry->endpoint && is_left(desk))
+            worker_leave(desk_worker(desk), desk_endpoint(desk),
+                         stash_is_kept(control->options.stash));
         else if (desk->entry->endpoint)
             worker_remove(desk_worker(desk), desk_endpoint(desk), DROP_RELEASED, NULL, NULL);
         desk->entry->endpoint = NULL;

@@ -9,6 +9,7 @@
 #include "daemon/control/keeping.h"
 #include "daemon/control/listing.h"
 #include "daemon/control/registration.h"
+#include "daemon/control/restore.h"
 #include "daemon/control/state.h"
 #include "daemon/control/survey.h"
 #include "daemon/control/tap.h"
@@ -51,6 +52,7 @@ static void desk_free(struct desk *desk)
     quota_give_endpoint(desk->control->quota, desk->uid);
     list_remove(&desk->by_change);
     list_remove(&desk->vacated);
+    past_free(desk->past);
     free(desk);
 }
 
@@ -91,7 +93,12 @@ static int open_here(struct desk *desk, struct opening *o)
                                        .account = desk->account,
                                        .context = desk,
                                        .number = o->number,
-                                       .vault = desk->control->vault};
+                                       .vault = desk->control->vault,
+                                       .journals = &desk->control->journals};
+    if (desk->past && desk->past->number == o->number) {
+        options.spooled = &desk->past->spooled;
+        options.ids = desk->past->ids;
+    }
 
     keeping_take_sockets(desk->control, o->number, o->taken);
     memcpy(options.inherited, o->taken, sizeof(options.inherited));
@@ -126,6 +133,9 @@ static void take_endpoint(struct desk *desk, const struct opening *o)
     desk->is_saved = false;
     desk->entry->endpoint = o->endpoint;
     desk->number = o->number;
+    if (desk->past && desk->past->number == o->number)
+        desk->past->ids = NULL; /* it has them */
+    desk->past = past_free(desk->past);
     keeping_hold_sockets(desk, o->endpoint, o->taken);
     registry_bound(desk->control->registry, desk->entry, &o->settings.address);
     /* Posted before the first message can be. */

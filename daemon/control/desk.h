@@ -27,10 +27,11 @@ struct desk {
     char name[NAME_BYTES_MAX + 1];
     uid_t uid; /* whose quota it counts in, and whose quarantine */
     struct account *account;
-    uint32_t lane;    /* index of its worker */
-    uint64_t number;  /* of its endpoint, or of the next one: no other ever had it */
-    bool is_saved;    /* the database has it as it is with its endpoint at the entry's address */
-    uint64_t changed; /* control->change of its last change */
+    uint32_t lane;     /* index of its worker */
+    uint64_t number;   /* of its endpoint, or of the next one: no other ever had it */
+    struct past *past; /* of that one, until it is opened: what is on disk; owned */
+    bool is_saved;     /* the database has it as it is with its endpoint at the entry's address */
+    uint64_t changed;  /* control->change of its last change */
     struct list holders;
     struct list taps;
     struct list greeters; /* who hears of its sessions */

@@ -59,6 +59,7 @@ static void put_limits(struct json_writer *w, const struct config_limits *limits
     json_put_uint(w, "reply_cache_bytes", limits->reply_cache_bytes);
     json_put_uint(w, "spool_bytes", limits->spool_bytes);
     json_put_uint(w, "spool_free_bytes", limits->spool_free_bytes);
+    json_put_uint(w, "journal_bytes", limits->journal_bytes);
     json_end_object(w);
 }
 

@@ -55,6 +55,7 @@ static void swap(struct control *control, struct config *fresh)
     registry_set_ports(control->registry, control->config.port_range);
     visits_set_ports(control);
     user_names_reset(&control->users);
+    atomic_store(&control->journals.limit, control->config.limits.journal_bytes);
     store_set_limits(control->options.store, control->config.limits.spool_bytes,
                      control->config.limits.spool_free_bytes);
 }

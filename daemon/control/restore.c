@@ -6,6 +6,7 @@
 #include "daemon/control/desk.h"
 #include "daemon/control/keeping.h"
 #include "daemon/control/state.h"
+#include "daemon/data/spooling.h"
 #include "daemon/store/stash.h"
 
 #include <errno.h>
@@ -15,11 +16,15 @@
 
 /* ---- Loading ---- */
 
-static void past_free(struct past *past)
+struct past *past_free(struct past *past)
 {
+    if (!past)
+        return NULL;
     list_remove(&past->link);
+    remembered_ids_free(past->ids);
     settings_deinit(&past->settings);
     free(past);
+    return NULL;
 }
 
 static int parse_address(const json_t *object, struct address *out)
@@ -115,18 +120,40 @@ static int on_registration(void *context, const struct store_registration *r)
     return result == -EINVAL ? 0 : result;
 }
 
+static struct past *find_number(const struct control *control, uint64_t number)
+{
+    struct table_link *at = table_first(&control->restored.by_number, hash_number(number));
+
+    while (at && list_member(at, struct past, by_number)->number != number)
+        at = table_next(at);
+    return at ? list_member(at, struct past, by_number) : NULL;
+}
+
 static int on_spooled(void *context, const struct store_spooled *s)
 {
-    struct control *control = context;
+    struct past *past = find_number(context, s->endpoint);
 
-    struct table_link *at = table_first(&control->restored.by_number, hash_number(s->endpoint));
+    if (past)
+        past->spooled = *s;
+    return 0;
+}
 
-    for (; at; at = table_next(at)) {
-        struct past *past = list_member(at, struct past, by_number);
+static int on_remembered(void *context, uint64_t endpoint, int64_t time_ns, const uint8_t *ids,
+                         size_t n_bytes)
+{
+    struct past *past = find_number(context, endpoint);
+    struct remembered_ids *one;
 
-        if (past->number == s->endpoint)
-            past->spooled = *s;
-    }
+    (void)time_ns;
+    if (!past)
+        return 0;
+    one = malloc(sizeof(*one) + n_bytes);
+    if (!one)
+        return -ENOMEM;
+    one->next = past->ids;
+    one->n_bytes = n_bytes;
+    memcpy(one->bytes, ids, n_bytes);
+    past->ids = one;
     return 0;
 }
 
@@ -135,6 +162,7 @@ int restore_load(struct control *control)
     const struct store_loader loader = {.context = control,
                                         .registration = on_registration,
                                         .spooled = on_spooled,
+                                        .remembered = on_remembered,
                                         .rejected = rejects_load};
     struct restored *restored = &control->restored;
     int r;
@@ -158,17 +186,11 @@ struct past *restore_find(const struct control *control, const char *name)
     return at ? list_member(at, struct past, by_name) : NULL;
 }
 
-static void taken_up(struct control *control, struct past *past)
-{
-    table_remove(&control->restored.by_name, &past->by_name);
-    table_remove(&control->restored.by_number, &past->by_number);
-    past_free(past);
-}
-
 /* ---- Taking up ---- */
 
-/* The desk goes on where the past ended: number, generation, address, lease. */
-static void restore_continue(struct desk *desk, const struct past *past)
+/* The desk goes on where the past ended: number, generation, address, lease; and, until it is
+ * opened, has the past. */
+static void restore_continue(struct desk *desk, struct past *past)
 {
     struct entry_past known = {.generation = past->generation,
                                .address = past->address,
@@ -176,6 +198,10 @@ static void restore_continue(struct desk *desk, const struct past *past)
                                .now_ms = control_now_ms(),
                                .now_wall_ns = control_wall_ns()};
 
+    table_remove(&desk->control->restored.by_name, &past->by_name);
+    table_remove(&desk->control->restored.by_number, &past->by_number);
+    list_remove(&past->link);
+    desk->past = past;
     desk->number = past->number;
     registry_restore(desk->control->registry, desk->entry, &known);
 }
@@ -184,10 +210,8 @@ void restore_static(struct desk *desk)
 {
     struct past *past = restore_find(desk->control, desk->name);
 
-    if (!past)
-        return;
-    restore_continue(desk, past);
-    taken_up(desk->control, past);
+    if (past)
+        restore_continue(desk, past);
 }
 
 static int make_desk(struct control *control, struct past *past, struct account *account,
@@ -222,9 +246,11 @@ static int register_again(struct control *control, struct past *past)
         quota_give_endpoint(control->quota, past->uid);
         return r;
     }
+    struct address address = past->address;
+
     restore_continue(desk, past);
     desk->is_saved = true;
-    desk_open_or_wait(desk, &past->address);
+    desk_open_or_wait(desk, &address);
     return 0;
 }
 
@@ -248,8 +274,6 @@ void restore_names(struct control *control)
         r = register_again(control, past);
         if (r < 0)
             log_error("%s is not registered any more: %s", past->name, strerrordesc_np(-r));
-        else
-            taken_up(control, past);
     }
 }
 

@@ -18,7 +18,7 @@ struct desk;
 
 /* A registration of a predecessor. */
 struct past {
-    struct list link; /* in `all`, or in `outdated` */
+    struct list link; /* in `all`, or in `outdated`, or its desk's */
     struct table_link by_name;
     struct table_link by_number;
     uint64_t number;
@@ -30,7 +30,11 @@ struct past {
     struct address address; /* that was in force */
     struct settings settings;
     struct store_spooled spooled; /* what is on disk of it; endpoint 0: nothing was ever */
+    struct remembered_ids *ids;   /* of that, the youngest first; owned */
 };
+
+/* Returns NULL; NULL is fine. */
+struct past *past_free(struct past *past);
 
 /* All of them. Zeroed: none. */
 struct restored {

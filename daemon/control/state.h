@@ -37,9 +37,10 @@ struct control {
     struct user_names users;
     struct visits visits;
     struct vault *vault;
-    uint32_t n_passing;     /* workers that have not taken up everything yet */
-    bool is_vault_kept;     /* they will not all say so */
-    struct passing passing; /* of sessions, from the last msgd and to the next */
+    struct account journals; /* messages that wait for the disk */
+    uint32_t n_passing;      /* workers that have not taken up everything yet */
+    bool is_vault_kept;      /* they will not all say so */
+    struct passing passing;  /* of sessions, from the last msgd and to the next */
     int64_t since_wall_ns;
 
     struct list connections;

@@ -1,11 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /* Consumers come to a mailbox and leave it. */
 #include "daemon/core/mailbox.h"
+#include "daemon/core/spool.h"
 
 #include <string.h>
 
 /* Records that are handled while the consumer's word is locked: a few microseconds. */
 #define RECORDS_PER_LOCK 64
+
+void consumer_hurry(struct consumer *c, bool is_hurried)
+{
+    if (c->is_hurried == is_hurried)
+        return;
+    c->is_hurried = is_hurried;
+    lane_hurry(c->lane, is_hurried);
+}
 
 void mailbox_join(struct mailbox *mb, struct consumer *c, struct lane *lane, uint32_t slot)
 {
@@ -17,6 +26,8 @@ void mailbox_join(struct mailbox *mb, struct consumer *c, struct lane *lane, uin
     if (c->kept_departed != NULL)
         *c->kept_departed = c->departed;
     c->watch = (struct watch){0};
+    c->order = (struct order){.first = lane->log.head};
+    c->is_hurried = false;
     lane->slots[slot] = c;
 
     struct consumer **last = &mb->consumers;
@@ -24,6 +35,7 @@ void mailbox_join(struct mailbox *mb, struct consumer *c, struct lane *lane, uin
         last = &(*last)->next;
     *last = c;
     mb->n_active++;
+    consumer_hurry(c, mb->spool != NULL && mb->state->spool.from != 0);
 }
 
 void mailbox_begin_leave(struct mailbox *mb, struct consumer *c)
@@ -47,6 +59,7 @@ void mailbox_end_leave(struct mailbox *mb, struct consumer *c)
         at = &(*at)->next;
     *at = c->next;
     mb->n_leaving--;
+    consumer_hurry(c, false);
     if (c->lane->slots[c->slot] == c)
         c->lane->slots[c->slot] = NULL;
     if (mb->consumers == NULL)

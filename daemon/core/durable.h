@@ -11,11 +11,31 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
+/*
+ * Which of an endpoint's messages are not in its mailbox's memory (core/spool.h): they have
+ * consecutive numbers, so that counting them takes none.
+ */
+struct spool_place {
+    uint64_t from;   /* the first of them; 0: there is none */
+    uint64_t to;     /* those up to here are on disk; those behind it in the journal */
+    uint64_t n_gone; /* numbers from `from` to `to` that are no messages */
+    bool is_known;   /* what was on disk at the start has been taken up */
+    /* Words that change together; whoever finds it begun does all of it again. */
+    struct spool_change {
+        bool is_begun;
+        uint32_t reason; /* enum drop_reason */
+        uint64_t from;
+        uint64_t n_gone;
+        uint64_t dropped;
+    } change;
+};
+
 /* One endpoint. */
 struct endpoint_state {
     _Alignas(64) uint64_t number; /* 0: the row is free */
     uint64_t last_seq;
     struct ledger ledger;
+    struct spool_place spool;
     uint64_t drops[2];        /* of each socket, widened; the ledger has their sum */
     uint32_t drops_before[2]; /* what of that was before the socket was opened */
 };

@@ -69,6 +69,14 @@ void lane_note_gone(struct lane *lane, const struct record *r)
         want_release(lane, false);
 }
 
+void lane_hurry(struct lane *lane, bool is_hurried)
+{
+    if (is_hurried && lane->n_awaited++ == 0)
+        want_release(lane, true);
+    if (!is_hurried && --lane->n_awaited == 0)
+        want_release(lane, false);
+}
+
 /* Who releases a request that lies in memory of its own has answered it by then, or never will. */
 static int release_outcome(const struct lane *lane, const struct record *r, uint64_t position)
 {

@@ -21,7 +21,7 @@ struct lane {
     struct ring_page *page; /* shared with the consumer; NULL: private, or the consumer is gone */
     struct ring_outgoing *outgoing; /* the consumer's answers; NULL: it has no such ring */
     uint64_t outgoing_taken;        /* how far they have been read */
-    uint64_t n_awaited;             /* records in the log whose release somebody waits for */
+    uint64_t n_awaited;             /* records whose release somebody waits for, and hurries */
     uint64_t released_word;         /* as last read from the page and found possible */
     uint64_t *kept_released;        /* `released` for a successor; NULL: nobody asks */
     uint64_t released;       /* a record's position: everything before it is released or dead */
@@ -56,6 +56,9 @@ bool lane_publish(struct lane *lane);
 /* A record has been added to the lane's log; one is about to be removed from it. */
 void lane_note_filed(struct lane *lane, const struct record *r);
 void lane_note_gone(struct lane *lane, const struct record *r);
+
+/* Somebody waits for whatever is released next, or no more; each call has its counterpart. */
+void lane_hurry(struct lane *lane, bool is_hurried);
 
 /*
  * Reads how far the consumer has released and counts what it released as delivered. A consumer

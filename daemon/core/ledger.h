@@ -29,6 +29,11 @@
       "there was no memory, or no place in the consumer's log, to keep it in")                    \
     X(EXPIRED, expired, "older than ttl_s, or the lease ended before a consumer came")            \
     X(MAX_DELIVER, max_deliver, "given to consumers max_deliver times, and released by none")     \
+    X(SPOOL_FULL, spool_full,                                                                     \
+      "the disk, or the endpoint's part of it, was full, or did not keep up")                     \
+    X(SPOOL_FAILED, spool_failed, "a write to the database failed: nothing more goes there")      \
+    X(DAMAGED, damaged, "it was on disk, and cannot be read back")                                \
+    X(PURGED, purged, "somebody had what was on disk thrown away")                                \
     X(RELEASED, released, "the endpoint was released while it was waiting")
 
 enum drop_reason {

@@ -2,34 +2,23 @@
 /* What an endpoint holds for its consumers: filing, moving, dropping. */
 #include "daemon/core/mailbox.h"
 
+#include "daemon/core/mailbox_inside.h"
+
 #include <errno.h>
 #include <stdlib.h>
 
-static bool account_take(struct account *a, uint64_t bytes)
-{
-    uint64_t used = atomic_fetch_add_explicit(&a->used, bytes, memory_order_relaxed);
-
-    if (used + bytes <= atomic_load_explicit(&a->limit, memory_order_relaxed))
-        return true;
-    atomic_fetch_sub_explicit(&a->used, bytes, memory_order_relaxed);
-    return false;
-}
-
-static void account_give(struct account *a, uint64_t bytes)
-{
-    atomic_fetch_sub_explicit(&a->used, bytes, memory_order_relaxed);
-}
-
 /* Tells what has become of a framed message. */
-static void settle(const struct mailbox *mb, const struct record *r, int outcome)
+void mailbox_tell(const struct mailbox *mb, const struct record *r, int outcome)
 {
     struct message_tag tag;
 
     if (record_trailer_length_of(record_word_of(r)) == 0 || mb->settled == NULL)
         return;
     record_tag(r, &tag);
+    bool waits_for_disk = tag.wants_disk && mb->spool != NULL && r->seq > mb->spool->committed;
     /* Who sent a request waits for the reply, not for its release. */
-    if (outcome == MESSAGE_RELEASED && (!tag.is_awaited || tag.type == MESSAGE_REQUEST))
+    if (outcome == MESSAGE_RELEASED && !waits_for_disk &&
+        (!tag.is_awaited || tag.type == MESSAGE_REQUEST))
         return;
     if (outcome == MESSAGE_UNANSWERED && !tag.is_awaited)
         return;
@@ -55,7 +44,7 @@ static void count_end(struct mailbox *mb, const struct record *r, int outcome)
     else
         mb->ledger->dropped[outcome]++;
     DURABLE_STEP();
-    settle(mb, r, outcome);
+    mailbox_tell(mb, r, outcome);
 }
 
 /* ---- Life ---- */
@@ -77,6 +66,8 @@ int mailbox_init(struct mailbox *mb, const struct mailbox_options *options)
         .ttl_ns = s->ttl_s * INT64_C(1000000000),
         .settled = options->settled,
         .aside = options->aside,
+        .spool = options->spool,
+        .disk_refusal = options->disk_refusal,
         .context = options->context,
     };
     if (chunk_log_init(&mb->older.log, NULL, NULL, entries) != 0 ||
@@ -87,16 +78,25 @@ int mailbox_init(struct mailbox *mb, const struct mailbox_options *options)
     return 0;
 }
 
+static void settle_spool(struct mailbox *mb)
+{
+    if (mb->spool == NULL)
+        return;
+    mb->spool->log.owner = mb->state->number | CHUNK_OF_JOURNAL;
+    mb->spool->log.arena = mb->older.log.arena;
+}
+
 void mailbox_settle(struct mailbox *mb, struct arena *arena)
 {
     if (mb->state != NULL)
         mb->older.log.owner = mb->backlog.log.owner = mb->state->number;
     mb->older.log.arena = arena;
     mb->backlog.log.arena = arena;
+    settle_spool(mb);
 }
 
 void mailbox_configure(struct mailbox *mb, const struct settings *s,
-                       struct chunk_log_tables tables[2])
+                       struct chunk_log_tables tables[2], struct spool **spool)
 {
     bool is_copy = mb->mode == MODE_COPY || s->mode == MODE_COPY;
 
@@ -107,6 +107,13 @@ void mailbox_configure(struct mailbox *mb, const struct settings *s,
     mb->max_deliver = s->max_deliver;
     mb->ttl_ns = s->ttl_s * INT64_C(1000000000);
     mb->next_mode = s->mode;
+    if (mb->spool == NULL) {
+        mb->spool = *spool;
+        *spool = NULL;
+        settle_spool(mb);
+    }
+    if (mb->spool != NULL)
+        spool_configure(mb->spool, s);
     if (mb->consumers == NULL || !is_copy)
         mb->mode = s->mode;
 }
@@ -116,10 +123,22 @@ void mailbox_deinit(struct mailbox *mb)
     chunk_log_deinit(&mb->older.log);
     chunk_log_deinit(&mb->backlog.log);
     free(mb->copies.slots);
+    mb->spool = spool_free(mb->spool);
     *mb = (struct mailbox){0};
 }
 
 /* ---- Filing ---- */
+
+/* Numbers rise but for what another consumer has left. */
+static void note_order(struct order *o, uint64_t seq, uint64_t end)
+{
+    if (seq > o->high) {
+        o->high = seq;
+        return;
+    }
+    o->low = o->until == 0 || seq < o->low ? seq : o->low;
+    o->until = end;
+}
 
 static bool file_for(struct consumer *c, const struct filing *f)
 {
@@ -128,6 +147,7 @@ static bool file_for(struct consumer *c, const struct filing *f)
     if (r == NULL)
         return false;
     lane_note_filed(c->lane, r);
+    note_order(&c->order, r->seq, c->lane->log.head);
     c->used += filing_bytes(f);
     c->queued++;
     lane_mark_dirty(c->lane);
@@ -305,6 +325,14 @@ static bool make_room(struct mailbox *mb, uint32_t need)
     return true;
 }
 
+static bool shelve(struct shelf *s, const struct filing *f)
+{
+    uint64_t seq = f->meta->seq;
+
+    shelf_note(s, seq);
+    return filing_put(&s->log, 0, f) != NULL;
+}
+
 static int put_one(struct mailbox *mb, const struct filing *f)
 {
     uint32_t need = filing_bytes(f);
@@ -313,8 +341,7 @@ static int put_one(struct mailbox *mb, const struct filing *f)
         return DROP_MAILBOX_FULL;
     if (!account_take(mb->account, need))
         return DROP_QUOTA_EXCEEDED;
-    bool is_filed =
-        is_direct(mb) ? file_for(least_laden(mb), f) : filing_put(&mb->backlog.log, 0, f) != NULL;
+    bool is_filed = is_direct(mb) ? file_for(least_laden(mb), f) : shelve(&mb->backlog, f);
     if (!is_filed) {
         account_give(mb->account, need);
         return DROP_NO_MEMORY;
@@ -367,25 +394,79 @@ static int put_copies(struct mailbox *mb, const struct filing *f)
     return MESSAGE_KEPT;
 }
 
+bool mailbox_has_room(struct mailbox *mb, uint32_t bytes)
+{
+    if (mb->mode != MODE_COPY || !is_direct(mb)) {
+        if (mb->used + bytes > mb->bound)
+            mailbox_collect(mb);
+        return mb->used + bytes <= mb->bound;
+    }
+    for (struct consumer *c = mb->consumers; c != NULL; c = c->next) {
+        if (!c->is_leaving && c->used + bytes > mb->bound)
+            (void)!lane_collect(c->lane); /* a broken lane says so itself */
+        if (!c->is_leaving && c->used + bytes > mb->bound)
+            return false;
+    }
+    return true;
+}
+
+int mailbox_put_in_memory(struct mailbox *mb, const struct filing *f)
+{
+    if (mb->mode != MODE_COPY || !is_direct(mb))
+        return put_one(mb, f);
+
+    int outcome = put_copies(mb, f);
+    mb->ledger->queued += outcome == MESSAGE_KEPT;
+    return outcome;
+}
+
 int mailbox_put(struct mailbox *mb, const struct record *meta, const struct content *content)
 {
     struct record numbered = *meta;
     struct filing filing = {.meta = &numbered, .kind = RECORD_MESSAGE, .content = *content};
-    int outcome;
 
     numbered.seq = mb->last_seq + 1;
-    if (mb->mode == MODE_COPY && is_direct(mb)) {
-        outcome = put_copies(mb, &filing);
-        mb->ledger->queued += outcome == MESSAGE_KEPT;
-    } else {
-        outcome = put_one(mb, &filing);
-    }
+    int outcome = mb->spool != NULL ? spool_put(mb, &filing) : mailbox_put_in_memory(mb, &filing);
     if (outcome == MESSAGE_KEPT) {
         mb->last_seq++;
         if (mb->state != NULL)
             mb->state->last_seq = mb->last_seq;
     }
     return outcome;
+}
+
+/* ---- The oldest ---- */
+
+static uint64_t consumer_floor(struct consumer *c)
+{
+    struct order *o = &c->order;
+
+    if (c->queued == 0)
+        return UINT64_MAX;
+    if (o->first < c->lane->released)
+        o->first = c->lane->released;
+    if (o->until <= c->lane->released)
+        o->until = 0;
+    while (o->first < c->lane->log.head) {
+        uint64_t next;
+        const struct record *r = chunk_log_at(&c->lane->log, o->first, &next);
+        if (r != NULL && r->slot == c->slot && o->first >= c->departed)
+            return o->until > 0 && o->low < r->seq ? o->low : r->seq;
+        o->first = next;
+    }
+    return o->until > 0 ? o->low : UINT64_MAX;
+}
+
+uint64_t mailbox_floor(struct mailbox *mb)
+{
+    uint64_t older = shelf_floor(&mb->older), backlog = shelf_floor(&mb->backlog);
+    uint64_t floor = older < backlog ? older : backlog;
+
+    for (struct consumer *c = mb->consumers; c != NULL; c = c->next) {
+        uint64_t own = consumer_floor(c);
+        floor = own < floor ? own : floor;
+    }
+    return floor;
 }
 
 /* ---- Releasing ---- */
@@ -411,8 +492,7 @@ static void reshelve(struct mailbox *mb, const struct record *r, bool was_taken)
     struct filing filing = was_taken ? filing_of_returned(r) : filing_of(r);
     struct consumer *other = mb->mode == MODE_SHARE ? least_laden(mb) : NULL;
 
-    bool is_filed = (other != NULL && file_for(other, &filing)) ||
-                    filing_put(&mb->older.log, 0, &filing) != NULL;
+    bool is_filed = (other != NULL && file_for(other, &filing)) || shelve(&mb->older, &filing);
     if (!is_filed) {
         count_end(mb, r, DROP_NO_MEMORY);
         return;
@@ -459,7 +539,7 @@ bool mailbox_restore(struct mailbox *mb, const struct record *r, bool was_taken)
     uint32_t bytes = record_bytes_of(r);
     struct filing filing = was_taken ? filing_of_returned(r) : filing_of(r);
 
-    if (filing_put(&mb->older.log, 0, &filing) == NULL)
+    if (!shelve(&mb->older, &filing))
         return false;
     mb->used += bytes;
     atomic_fetch_add_explicit(&mb->account->used, bytes, memory_order_relaxed);
@@ -473,6 +553,7 @@ void mailbox_count_lost(struct mailbox *mb, const struct record *r, int outcome)
 
 void mailbox_leave(struct mailbox *mb)
 {
+    mb->spool = spool_leave(mb->spool);
     chunk_log_leave(&mb->older.log);
     chunk_log_leave(&mb->backlog.log);
     mailbox_deinit(mb);

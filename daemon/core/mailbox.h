@@ -50,6 +50,9 @@ struct aside {
     void (*put)(void *context, const struct record *r);
 };
 
+/* MESSAGE_KEPT, or why the disk takes nothing at present. */
+typedef int (*disk_refusal)(void *context);
+
 struct mailbox {
     enum endpoint_mode mode;
     enum endpoint_mode next_mode; /* from when no consumer is left */
@@ -68,6 +71,8 @@ struct mailbox {
     void *context;
     struct shelf older;
     struct shelf backlog;
+    struct spool *spool; /* owned; NULL: nothing goes to disk */
+    disk_refusal disk_refusal;
     struct copies copies; /* mode copy */
     struct consumer *consumers;
     uint32_t n_active;
@@ -83,6 +88,13 @@ struct consumer {
     uint64_t departed;       /* records of its slot before it are not (or no longer) its own */
     uint64_t *kept_departed; /* the same for a successor; NULL: nobody asks */
     uint64_t oldest;         /* no record of its own that waits lies before it */
+    struct order {
+        uint64_t first; /* no record of its own lies before it */
+        uint64_t high;  /* the highest number that was filed for it */
+        uint64_t low;   /* of those that came behind a higher one, the lowest */
+        uint64_t until; /* and they lie before this position */
+    } order;
+    bool is_hurried; /* its lane is told that somebody waits for what it releases */
     uint64_t used;
     uint64_t queued;
     uint64_t delivered;
@@ -104,6 +116,8 @@ struct mailbox_options {
     struct endpoint_state *state; /* whose ledger that is; may be NULL */
     message_settled settled;      /* NULL: nobody asks */
     struct aside aside;           /* NULL in it: nowhere */
+    struct spool *spool;          /* taken; NULL: none */
+    disk_refusal disk_refusal;
     void *context;
 };
 
@@ -113,10 +127,11 @@ int mailbox_init(struct mailbox *mb, const struct mailbox_options *options) MUST
 void mailbox_settle(struct mailbox *mb, struct arena *arena);
 /*
  * Applies changed settings. From or to mode copy is changed when no consumer is left. tables: made
- * for chunk_log_entries(mailbox_bytes); what is to be freed comes back in them.
+ * for chunk_log_entries(mailbox_bytes); what is to be freed comes back in them. *spool: taken where
+ * there is none; NULL: it need not go to disk.
  */
 void mailbox_configure(struct mailbox *mb, const struct settings *s,
-                       struct chunk_log_tables tables[2]);
+                       struct chunk_log_tables tables[2], struct spool **spool);
 /* No consumer may be left. */
 void mailbox_deinit(struct mailbox *mb);
 
@@ -168,6 +183,8 @@ bool mailbox_expire(struct mailbox *mb, int64_t before_ns, uint32_t max);
 /* Learns from every consumer what it has released. A lane that turns out broken says so itself. */
 void mailbox_collect(struct mailbox *mb);
 
+/* Whoever releases something for it is asked to say so at once, or no more. */
+void consumer_hurry(struct consumer *c, bool is_hurried);
 /* The consumer has released one record: MESSAGE_RELEASED or MESSAGE_UNANSWERED. Called by its lane.
  */
 void consumer_released(struct consumer *c, const struct record *r, int outcome);

@@ -10,6 +10,7 @@
 #define DEFAULT_LEASE_S              60
 #define DEFAULT_MAILBOX_BYTES        (1024u * 1024u)
 #define DEFAULT_STALL_S              60
+#define DEFAULT_SPOOL_BYTES          (256u * 1024u * 1024u)
 #define DEFAULT_MAX_MESSAGE_BYTES    65507u
 #define DEFAULT_RECEIVE_BUFFER_BYTES (4u * 1024u * 1024u)
 
@@ -31,6 +32,7 @@ void settings_init(struct settings *s)
         .may_replace = true,
         .lease_s = DEFAULT_LEASE_S,
         .mailbox_bytes = DEFAULT_MAILBOX_BYTES,
+        .spool_bytes = DEFAULT_SPOOL_BYTES,
         .max_message_bytes = DEFAULT_MAX_MESSAGE_BYTES,
         .stall_s = DEFAULT_STALL_S,
         .gro = true,
@@ -113,6 +115,9 @@ static void merge_plain(struct settings *out, const struct settings *with, uint3
     MERGE(LEASE, lease_s);
     MERGE(MAILBOX_BYTES, mailbox_bytes);
     MERGE(WHEN_FULL, when_full);
+    MERGE(DURABLE, is_durable);
+    MERGE(SPOOL_BYTES, spool_bytes);
+    MERGE(SPOOL_MESSAGES, spool_messages);
     MERGE(FORMAT, format);
     MERGE(MAX_MESSAGE_BYTES, max_message_bytes);
     MERGE(GRO, gro);
@@ -188,6 +193,9 @@ uint32_t settings_difference(const struct settings *a, const struct settings *b)
     DIFFER(LEASE, a->lease_s != b->lease_s);
     DIFFER(MAILBOX_BYTES, a->mailbox_bytes != b->mailbox_bytes);
     DIFFER(WHEN_FULL, a->when_full != b->when_full);
+    DIFFER(DURABLE, a->is_durable != b->is_durable);
+    DIFFER(SPOOL_BYTES, a->spool_bytes != b->spool_bytes);
+    DIFFER(SPOOL_MESSAGES, a->spool_messages != b->spool_messages);
     DIFFER(FORMAT, a->format != b->format);
     DIFFER(MAX_MESSAGE_BYTES, a->max_message_bytes != b->max_message_bytes);
     DIFFER(ALLOW, !same_networks(a, b));
@@ -226,7 +234,7 @@ const char *conflict_rule_key(enum conflict_rule c)
 
 const char *when_full_key(enum when_full w)
 {
-    static const char *const names[] = {"drop-new", "drop-old"};
+    static const char *const names[] = {"drop-new", "drop-old", "spool"};
 
     return names[w];
 }

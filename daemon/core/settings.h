@@ -13,7 +13,7 @@
 
 enum endpoint_mode { MODE_EXCLUSIVE, MODE_SHARE, MODE_COPY };
 enum conflict_rule { CONFLICT_REJECT, CONFLICT_QUEUE, CONFLICT_REPLACE };
-enum when_full { WHEN_FULL_DROP_NEW, WHEN_FULL_DROP_OLD };
+enum when_full { WHEN_FULL_DROP_NEW, WHEN_FULL_DROP_OLD, WHEN_FULL_SPOOL };
 enum payload_format { FORMAT_JSON, FORMAT_RAW };
 enum session_rule { SESSIONS_OFF, SESSIONS_AUTO, SESSIONS_ASK };
 enum stall_rule { STALL_SHOW, STALL_AWAY };
@@ -31,7 +31,10 @@ struct settings {
     bool may_replace;
     int64_t lease_s; /* LEASE_FOREVER, or 0 and up */
     uint64_t mailbox_bytes;
-    enum when_full when_full;
+    enum when_full when_full; /* of memory */
+    bool is_durable;          /* all of it goes to disk, too */
+    uint64_t spool_bytes;     /* on disk alone, as records; 0: no bound of its own */
+    uint64_t spool_messages;  /* the same; 0: no bound */
     enum payload_format format;
     uint32_t max_message_bytes; /* 1..65,535 */
     bool gro;
@@ -63,6 +66,9 @@ struct settings {
     X(LEASE, lease_s)                             \
     X(MAILBOX_BYTES, mailbox_bytes)               \
     X(WHEN_FULL, when_full)                       \
+    X(DURABLE, durable)                           \
+    X(SPOOL_BYTES, spool_bytes)                   \
+    X(SPOOL_MESSAGES, spool_messages)             \
     X(FORMAT, format)                             \
     X(MAX_MESSAGE_BYTES, max_message_bytes)       \
     X(ALLOW, allow)                               \
@@ -119,6 +125,11 @@ static inline bool settings_session_fits(enum session_rule rule, enum payload_fo
 const char *endpoint_mode_key(enum endpoint_mode m);
 const char *conflict_rule_key(enum conflict_rule c);
 const char *when_full_key(enum when_full w);
+/* Does anything of it go to disk? */
+static inline bool settings_have_spool(const struct settings *s)
+{
+    return s->is_durable || s->when_full == WHEN_FULL_SPOOL;
+}
 const char *payload_format_key(enum payload_format f);
 const char *stall_rule_key(enum stall_rule r);
 const char *session_rule_key(enum session_rule r);

@@ -58,11 +58,14 @@ int survivors_add_arena(struct survivors *s, const struct arena_memory *m)
         uint64_t owner = atomic_load_explicit(&m->directory[chunk].owner, memory_order_relaxed);
         struct record *r;
 
-        if (owner == 0 || (owner & CHUNK_OF_JOURNAL) != 0)
+        if (owner == 0)
             continue;
         for (uint32_t at = 0, next; (r = record_in(m, chunk, at, &next)) != NULL; at = next) {
             uint32_t word = record_word_of(r);
-            struct survivor found = {.number = owner, .seq = r->seq, .record = r};
+            struct survivor found = {.number = owner & ~CHUNK_OF_JOURNAL,
+                                     .seq = r->seq,
+                                     .record = r,
+                                     .is_journal = (owner & CHUNK_OF_JOURNAL) != 0};
             found.was_taken =
                 record_kind_of(word) == RECORD_REDELIVERED && record_returns_of(word) == 0;
             int rc = is_live(r) ? add(s, &found) : 0;
@@ -188,25 +191,28 @@ static void kill_all(const struct remainder *r, size_t i)
         bury(r->all[i + k].record);
 }
 
-/* Messages, each once. */
-static uint64_t count_live(const struct remainder *r)
+/* Messages, each once. What a journal should have and has not is missed when it is to come back. */
+static uint64_t count_live(const struct remainder *r, const struct endpoint_state *state)
 {
-    uint64_t n = 0;
+    uint64_t n = spool_in_journal(state);
 
     for (size_t i = 0; i < r->n; i += copies_of(r, i)) {
         bool is_any_live = false;
         for (size_t k = 0; k < copies_of(r, i); k++)
-            is_any_live = is_any_live || is_live(r->all[i + k].record);
+            is_any_live =
+                is_any_live || (!r->all[i + k].is_journal && is_live(r->all[i + k].record));
         n += is_any_live;
     }
     return n;
 }
 
 /* How many messages were received and are neither counted nor there; negative: both. */
-static int64_t missing(const struct remainder *r, const struct ledger *l)
+static int64_t missing(const struct remainder *r, const struct endpoint_state *state)
 {
+    const struct ledger *l = &state->ledger;
+
     return (int64_t)(l->received - l->delivered - l->spooled - l->protocol - ledger_dropped(l) -
-                     count_live(r));
+                     count_live(r, state));
 }
 
 static struct survivor *find(const struct remainder *r, uint64_t seq)
@@ -226,7 +232,7 @@ static void settle_end(const struct remainder *r, const struct endpoint_state *s
 
     if (s == NULL)
         return;
-    if (is_pending - missing(r, &state->ledger) > 0) {
+    if (is_pending - missing(r, state) > 0) {
         while (s > r->all && s[-1].seq == s->seq)
             s--;
         kill_all(r, (size_t)(s - r->all));
@@ -235,14 +241,36 @@ static void settle_end(const struct remainder *r, const struct endpoint_state *s
     DURABLE_STEP();
 }
 
-uint64_t remainder_settle(struct remainder *r, struct endpoint_state *state)
+/* What came back has come, and of what a journal holds only that remains which is nowhere else. */
+static void settle_spool(struct remainder *r, struct endpoint_state *state,
+                         const struct spool_remains *on_disk)
+{
+    size_t n = 0;
+
+    spool_settle(state, on_disk);
+    for (size_t i = 0; i < r->n; i++)
+        if (!r->all[i].is_journal && is_live(r->all[i].record))
+            spool_found(state, r->all[i].seq);
+    for (size_t i = 0; i < r->n; i++)
+        if (!r->all[i].is_journal || spool_is_in_journal(state, r->all[i].seq))
+            r->all[n++] = r->all[i];
+    r->n = n;
+    if (n > 0 && r->all[n - 1].seq > state->last_seq)
+        state->last_seq = r->all[n - 1].seq;
+    spool_recount(state);
+}
+
+uint64_t remainder_settle(struct remainder *r, struct endpoint_state *state,
+                          const struct spool_remains *on_disk)
 {
     struct ledger *l = &state->ledger;
     uint64_t n_done = 0;
 
+    settle_spool(r, state, on_disk);
+
     for (size_t i = 0; i < r->n_intents; i++)
         settle_end(r, state, r->intents[i]);
-    int64_t n = missing(r, l);
+    int64_t n = missing(r, state);
     if (n == 1) {
         l->received--; /* it is given again: from the batch, or the quarantine */
         DURABLE_STEP();
@@ -252,9 +280,7 @@ uint64_t remainder_settle(struct remainder *r, struct endpoint_state *state)
     }
     if (r->batch != NULL)
         n_done = l->received - r->batch->received;
-    l->queued = count_live(r);
-    if (r->n > 0 && r->all[r->n - 1].seq > state->last_seq)
-        state->last_seq = r->all[r->n - 1].seq;
+    l->queued = count_live(r, state);
     return n_done;
 }
 
@@ -284,9 +310,16 @@ void remainder_file(const struct remainder *r, struct mailbox *mb)
     for (size_t i = 0; i < r->n; i += copies_of(r, i)) {
         bool was_taken;
         const struct survivor *s = best_of(r, i, &was_taken);
-        if (s != NULL && mailbox_restore(mb, s->record, was_taken))
+        if (s == NULL)
+            continue;
+        if (s->is_journal ? spool_restore(mb, s->record)
+                          : mailbox_restore(mb, s->record, was_taken)) {
+            if (!s->is_journal)
+                spool_note_restored(mb, s->record);
             kill_all(r, i);
+        }
     }
+    spool_go_on(mb);
 }
 
 void remainder_end(const struct remainder *r, struct mailbox *mb)
@@ -296,7 +329,7 @@ void remainder_end(const struct remainder *r, struct mailbox *mb)
         const struct survivor *s = best_of(r, i, &was_taken);
         for (size_t k = 0; k < copies_of(r, i); k++)
             is_any_live = is_any_live || is_live(r->all[i + k].record);
-        if (!is_any_live)
+        if (!is_any_live || r->all[i].is_journal) /* what it lacks is found when it comes to it */
             continue;
         mailbox_count_lost(mb, r->all[i].record, s == NULL ? MESSAGE_RELEASED : DROP_NO_MEMORY);
         kill_all(r, i);

@@ -8,6 +8,7 @@
 #include "daemon/core/arena.h"
 #include "daemon/core/durable.h"
 #include "daemon/core/mailbox.h"
+#include "daemon/core/spool.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -17,6 +18,7 @@ struct survivor {
     uint64_t number; /* of the endpoint */
     uint64_t seq;
     struct record *record;
+    bool is_journal;  /* a journal's copy */
     bool was_taken;   /* a consumer had it */
     bool is_released; /* and said that it was done with it */
 };
@@ -70,7 +72,8 @@ struct remainder {
 void survivors_of(const struct survivors *s, uint64_t number, struct remainder *out);
 
 /* Makes the ledger right. Returns how many messages of the batch in hand need nothing more. */
-uint64_t remainder_settle(struct remainder *r, struct endpoint_state *state);
+uint64_t remainder_settle(struct remainder *r, struct endpoint_state *state,
+                          const struct spool_remains *on_disk);
 /* Files what is left, in its order, into an empty mailbox. */
 void remainder_file(const struct remainder *r, struct mailbox *mb);
 /* Counts what had been released, and what there was no memory for. Once no batch is in hand. */

@@ -2,6 +2,8 @@
 /* What msgd itself answers to framed datagrams. Nothing here allocates, logs or blocks. */
 #include "daemon/data/answers.h"
 
+#include "daemon/core/spool.h"
+
 #include "daemon/data/endpoint.h"
 #include "daemon/data/framed.h"
 
@@ -192,11 +194,13 @@ void answer_settled(void *context, const struct record *r, int outcome)
         duplicates_forget(&w->duplicates, &key);
     else
         duplicates_release(&w->duplicates, &key, boot_clock_ms());
-    if (!tag.is_awaited)
+    bool waits_for_disk =
+        tag.wants_disk && e->mailbox.spool != NULL && r->seq > e->mailbox.spool->committed;
+    if (!tag.is_awaited && !waits_for_disk)
         return;
     struct answer_cause cause = {.endpoint = e, .meta = r, .id = &id, .allowance = tag.allowance};
     if (is_dropped)
         answer_nack(&cause, (enum drop_reason)outcome);
     else
-        answer_ack(&cause, FRAME_RELEASED);
+        answer_ack(&cause, tag.is_awaited ? FRAME_RELEASED : FRAME_STORED);
 }

@@ -8,6 +8,7 @@
 #include "daemon/data/recovery.h"
 #include "daemon/data/sessions.h"
 #include "daemon/data/socket.h"
+#include "daemon/data/spooling.h"
 #include "daemon/data/tap.h"
 #include "proto/json_text.h"
 
@@ -45,6 +46,8 @@ struct configure {
     struct endpoint *endpoint;
     struct settings settings;
     struct chunk_log_tables tables[2];
+    struct spool *spool;
+    struct endpoint_spooling *spooling;
     struct join_memory memory;
 };
 
@@ -53,6 +56,8 @@ static void configure_free(struct configure *f)
     settings_deinit(&f->settings);
     chunk_log_tables_free(&f->tables[0]);
     chunk_log_tables_free(&f->tables[1]);
+    spool_free(f->spool);
+    endpoint_spooling_free(f->spooling);
     join_memory_free(&f->memory);
     free(f);
 }
@@ -66,7 +71,11 @@ static void run_configure(struct worker *w, struct command *c)
     f->settings.address = former.address; /* what the socket is bound to */
     e->settings = f->settings;
     f->settings = former;
-    mailbox_configure(&e->mailbox, &e->settings, f->tables);
+    mailbox_configure(&e->mailbox, &e->settings, f->tables, &f->spool);
+    if (e->spooling == NULL) {
+        e->spooling = f->spooling;
+        f->spooling = NULL;
+    }
     care_configure(e);
     if (f->memory.copies != NULL)
         f->memory.copies = copies_grow(&e->mailbox.copies, f->memory.copies, f->memory.n_copies);
@@ -92,6 +101,7 @@ int worker_configure(struct worker *worker, struct endpoint *e, const struct set
     if (settings_copy(settings, &f->settings) != 0 ||
         chunk_log_tables_new(&f->tables[0], entries) != 0 ||
         chunk_log_tables_new(&f->tables[1], entries) != 0 ||
+        endpoint_spool_new(e, settings, NULL, &f->spool, &f->spooling) != 0 ||
         join_memory_new(&f->memory, e, 0) != 0) {
         e->promised_mode = former_mode;
         e->promised_bytes = former_bytes;
@@ -112,8 +122,9 @@ static bool closing_step(struct worker *w, struct task *t)
     struct removal *r = &e->removal;
 
     if (e->n_open_handles > 0 || e->move.is_queued || w->n_snapshots > 0 ||
-        !list_is_empty(&e->carriers))
+        !list_is_empty(&e->carriers) || spooling_is_busy(e))
         return true;
+    spooling_gone(e);
     command_finish(w, &r->command);
     return false;
 }
@@ -128,10 +139,12 @@ static bool removal_step(struct worker *w, struct task *t)
         return true;
     if (!r->is_for_successor) {
         mailbox_discard(&e->mailbox, r->reason);
+        (void)spool_discard(&e->mailbox, r->reason);
         for (unsigned i = 0; i < e->n_sockets; i++)
             intake_drain(w->batch, &e->sockets[i]);
         endpoint_read_drops(e);
     }
+    spooling_end(e);
     worker_flush(w);
     endpoint_unwatch(e);
     r->task.step = closing_step;
@@ -180,12 +193,56 @@ void worker_remove(struct worker *worker, struct endpoint *e, enum drop_reason r
     command_post(worker, &e->removal.command);
 }
 
-void worker_leave(struct worker *worker, struct endpoint *e)
+void worker_leave(struct worker *worker, struct endpoint *e, bool is_memory_kept)
 {
     e->removal = (struct removal){.command = {.run = run_remove, .done = remove_done},
                                   .reason = DROP_RELEASED,
-                                  .is_for_successor = true};
+                                  .is_for_successor = true,
+                                  .is_memory_kept = is_memory_kept};
     command_post(worker, &e->removal.command);
+}
+
+/* ---- Purge ---- */
+
+struct purge {
+    struct command command;
+    struct endpoint *endpoint;
+    uint64_t n;
+    purge_done done;
+    void *context;
+};
+
+static void run_purge(struct worker *w, struct command *c)
+{
+    struct purge *p = CONTAINER_OF(c, struct purge, command);
+
+    if (!p->endpoint->is_removed)
+        p->n = spool_discard(&p->endpoint->mailbox, DROP_PURGED);
+    worker_flush(w);
+    command_finish(w, c);
+}
+
+static void purge_finished(struct command *c)
+{
+    struct purge *p = CONTAINER_OF(c, struct purge, command);
+
+    p->done(p->context, p->n);
+    free(p);
+}
+
+int worker_purge_spool(struct worker *worker, struct endpoint *endpoint, purge_done done,
+                       void *context)
+{
+    struct purge *p = calloc(1, sizeof(*p));
+
+    if (p == NULL)
+        return -ENOMEM;
+    *p = (struct purge){.command = {.run = run_purge, .done = purge_finished},
+                        .endpoint = endpoint,
+                        .done = done,
+                        .context = context};
+    command_post(worker, &p->command);
+    return 0;
 }
 
 /* ---- Send and inject ---- */
@@ -329,6 +386,20 @@ static void fill_consumers(struct snapshot *s, const struct mailbox *mb)
     }
 }
 
+static void fill_spool(struct spool_info *out, struct endpoint *e)
+{
+    const struct spool *spool = e->mailbox.spool;
+
+    *out = (struct spool_info){.is_on = spool != NULL};
+    if (spool == NULL)
+        return;
+    out->is_failed = spooling_refusal(e) == DROP_SPOOL_FAILED;
+    out->n_waiting = spool_in_journal(e->state);
+    out->messages = spool_on_disk(e->state);
+    out->bytes = spool->bytes;
+    out->since_ns = out->messages + out->n_waiting > 0 ? spool->since_ns : 0;
+}
+
 static void fill_snapshot(struct snapshot *s)
 {
     struct endpoint *e = s->endpoint;
@@ -337,6 +408,7 @@ static void fill_snapshot(struct snapshot *s)
     endpoint_read_drops(e);
     s->ledger = *e->ledger;
     s->mailbox_used = e->mailbox.used;
+    fill_spool(&s->spool, e);
     s->n_consumers = s->n_stalled = 0;
     fill_consumers(s, &e->mailbox);
     sources_sort(&e->sources);

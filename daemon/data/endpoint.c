@@ -6,6 +6,7 @@
 #include "daemon/data/care.h"
 #include "daemon/data/intake.h"
 #include "daemon/data/socket.h"
+#include "daemon/data/spooling.h"
 #include "daemon/data/vault.h"
 
 #include <errno.h>
@@ -111,6 +112,38 @@ static void close_state(struct endpoint *e, bool is_kept)
     e->state = NULL;
 }
 
+static struct spool_remains remains_of(const struct store_spooled *s)
+{
+    if (s == NULL)
+        return (struct spool_remains){0};
+    return (struct spool_remains){.released = s->released,
+                                  .first_seq = s->first_seq,
+                                  .last_seq = s->last_seq,
+                                  .n = s->n,
+                                  .n_missing = s->n_missing,
+                                  .bytes = s->bytes,
+                                  .oldest_ns = s->oldest_ns};
+}
+
+int endpoint_spool_new(struct endpoint *e, const struct settings *s,
+                       const struct store_spooled *spooled, struct spool **spool,
+                       struct endpoint_spooling **spooling)
+{
+    const struct spool_remains remains = remains_of(spooled);
+
+    *spool = NULL;
+    *spooling = NULL;
+    if (!settings_have_spool(s) && remains.n == 0 && remains.n_missing == 0 &&
+        e->state->spool.from == 0)
+        return 0;
+    *spooling = endpoint_spooling_new(e);
+    if (*spooling == NULL || spool_new(spool, s, &remains, e->journals) != 0) {
+        *spooling = endpoint_spooling_free(*spooling);
+        return -ENOMEM;
+    }
+    return 0;
+}
+
 static int open_endpoint(struct endpoint **out, const struct endpoint_options *o, int inherited[2],
                          struct open_failure *why)
 {
@@ -126,22 +159,30 @@ static int open_endpoint(struct endpoint **out, const struct endpoint_options *o
     e->number = o->number;
     e->promised_mode = settings->mode;
     e->promised_bytes = settings->mailbox_bytes;
+    e->journals = o->journals;
 
     int rc = open_state(e, o->vault);
     if (rc != 0) {
         free(e);
         return rc;
     }
+    struct spool *spool = NULL;
+    rc = endpoint_spool_new(e, settings, o->spooled, &spool, &e->spooling);
     struct mailbox_options options = {.settings = settings,
                                       .account = o->account,
                                       .ledger = e->ledger,
                                       .state = e->state,
                                       .settled = answer_settled,
                                       .aside = {care_has_room_aside, care_put_aside},
+                                      .spool = spool,
+                                      .disk_refusal = spooling_refusal,
                                       .context = e};
-    rc = settings_copy(settings, &e->settings);
+    if (rc == 0)
+        rc = settings_copy(settings, &e->settings);
     if (rc == 0)
         rc = mailbox_init(&e->mailbox, &options);
+    else
+        spool = spool_free(spool);
     if (rc == 0)
         rc = open_sockets(e, inherited, why);
     if (rc != 0) {
@@ -161,6 +202,10 @@ int endpoint_open(struct endpoint **out, const struct endpoint_options *options,
     for (int i = 0; i < 2; i++)
         if (inherited[i] >= 0)
             close(inherited[i]);
+    if (rc == 0 && (*out)->spooling != NULL)
+        (*out)->spooling->ids = options->ids;
+    else if (rc == 0)
+        remembered_ids_free(options->ids);
     return rc;
 }
 
@@ -180,6 +225,7 @@ static void free_endpoint(struct endpoint *e, bool is_kept)
         mailbox_leave(&e->mailbox);
     else
         mailbox_deinit(&e->mailbox);
+    e->spooling = endpoint_spooling_free(e->spooling);
     close_state(e, is_kept);
     settings_deinit(&e->settings);
     free(e);
@@ -323,6 +369,7 @@ static bool move_step(struct worker *w, struct task *t)
 
 void endpoint_move(struct endpoint *e)
 {
+    spooling_look(e);
     if (!mailbox_can_move(&e->mailbox))
         return;
     e->move.step = move_step;

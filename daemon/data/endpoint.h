@@ -8,6 +8,9 @@
 #include "daemon/core/sources.h"
 #include "daemon/data/loop.h"
 
+struct endpoint_spooling; /* data/spooling.h */
+struct store_spooled;
+
 struct endpoint_socket {
     uv_poll_t poll;
     struct endpoint *endpoint;
@@ -21,6 +24,7 @@ struct removal {
     struct task task;
     enum drop_reason reason;
     bool is_for_successor; /* what waits stays as it is */
+    bool is_memory_kept;   /* and the successor has all of it */
     removed_done done;
     void *context;
 };
@@ -36,6 +40,8 @@ struct endpoint {
     bool is_past;                 /* a predecessor has left that state */
     bool is_recoverable;          /* and its memory is there too */
     struct mailbox mailbox;
+    struct endpoint_spooling *spooling; /* owned; NULL: nothing goes to disk */
+    struct account *journals;
     struct sources sources;
     struct endpoint_socket sockets[2];
     unsigned n_sockets;
@@ -84,6 +90,12 @@ static inline void endpoint_unjoined(struct endpoint *e)
 {
     atomic_fetch_sub_explicit(&e->n_joined, 1, memory_order_relaxed);
 }
+
+/* What an endpoint needs for the disk, where its settings or what is there ask for it: else both
+ * are NULL. Control. 0 or -ENOMEM. */
+int endpoint_spool_new(struct endpoint *e, const struct settings *s,
+                       const struct store_spooled *spooled, struct spool **spool,
+                       struct endpoint_spooling **spooling) MUST_USE;
 
 /* CLOCK_REALTIME. */
 int64_t wall_clock_ns(void);

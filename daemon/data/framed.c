@@ -4,6 +4,7 @@
 
 #include "daemon/data/answers.h"
 #include "daemon/data/sessions.h"
+#include "daemon/data/spooling.h"
 #include "proto/frame.h"
 #include "proto/json_text.h"
 
@@ -79,12 +80,23 @@ static int judge(const struct framed *m, const struct frame_slice *text)
     return json_text_is_valid_padded(text->bytes, text->n) ? MESSAGE_KEPT : DROP_INVALID_JSON;
 }
 
+/* Is it to be on disk before anybody is told that it is kept? */
+static bool is_for_disk(const struct framed *m)
+{
+    const struct spool *spool = m->endpoint->mailbox.spool;
+
+    return spool != NULL && spool->is_durable;
+}
+
 static int file(const struct framed *m, const struct frame_slice *text)
 {
     struct endpoint *e = m->endpoint;
     uint8_t trailer[RECORD_TRAILER_MAX];
     struct message_tag tag = {.type = m->type,
                               .is_awaited = is_awaited(m),
+                              .wants_disk = is_for_disk(m) && m->type == MESSAGE_SEND &&
+                                            m->frame->wish == FRAME_STORED &&
+                                            wants_answer(m->arrival, m->frame),
                               .allowance = m->share,
                               .n_id = (uint32_t)m->id.text.n,
                               .id = (const char *)m->id.text.bytes};
@@ -113,6 +125,24 @@ static void answer_again(const struct framed *m, enum duplicate state)
         acknowledge(m, state == DUPLICATE_RELEASED ? FRAME_RELEASED : FRAME_STORED);
 }
 
+/* MESSAGE_KEPT, or why its sender cannot be promised that it will be on disk. */
+static int promise(const struct framed *m, const struct frame_slice *text)
+{
+    uint32_t bytes = record_bytes((uint32_t)text->n + RECORD_TRAILER_MAX);
+
+    if (!is_for_disk(m) || !wants_answer(m->arrival, m->frame))
+        return MESSAGE_KEPT;
+    return spool_refusal(&m->endpoint->mailbox, bytes);
+}
+
+/* It is here, but not on disk yet: who asks again waits on. */
+static int is_on_its_way(const struct framed *m)
+{
+    if (spooling_refusal(m->endpoint) == DROP_SPOOL_FAILED)
+        refuse(m, DROP_SPOOL_FAILED);
+    return DROP_DUPLICATE;
+}
+
 /* Files one of which nothing is wrong, once. */
 static int keep(const struct framed *m, const struct frame_slice *text)
 {
@@ -126,16 +156,22 @@ static int keep(const struct framed *m, const struct frame_slice *text)
         answer_again(m, state);
         return DROP_DUPLICATE;
     }
+    if (state == DUPLICATE_PENDING)
+        return is_on_its_way(m);
     int outcome = m->refused != MESSAGE_KEPT   ? m->refused
                   : state == DUPLICATE_NO_ROOM ? (int)DROP_SOURCES_FULL
-                                               : file(m, text);
+                                               : promise(m, text);
+    if (outcome == MESSAGE_KEPT)
+        outcome = file(m, text);
     if (outcome != MESSAGE_KEPT) {
         refuse(m, (enum drop_reason)outcome);
         return outcome;
     }
-    if (is_once)
+    if (is_once && is_for_disk(m))
+        duplicates_pend(d, &key, now_ms);
+    else if (is_once)
         duplicates_keep(d, &key, now_ms);
-    if (m->type == MESSAGE_SEND && m->frame->wish == FRAME_STORED)
+    if (m->type == MESSAGE_SEND && m->frame->wish == FRAME_STORED && !is_for_disk(m))
         acknowledge(m, FRAME_STORED);
     return MESSAGE_KEPT;
 }

@@ -5,6 +5,7 @@
 
 #include "daemon/data/evidence.h"
 #include "daemon/data/framed.h"
+#include "daemon/data/spooling.h"
 #include "daemon/data/tap.h"
 #include "daemon/data/vault.h"
 #include "proto/datagram.h"
@@ -132,6 +133,8 @@ int intake_file(struct endpoint *e, const struct record *meta, const struct cont
     if (e->is_removed)
         return (int)e->removal.reason;
     int outcome = mailbox_put(&e->mailbox, meta, content);
+    if (e->spooling != NULL && outcome == MESSAGE_KEPT)
+        spooling_note(e);
     if (outcome == MESSAGE_KEPT && e->taps != NULL)
         taps_copy(e, meta, content);
     return outcome;

@@ -52,6 +52,7 @@ void task_queue(struct worker *w, struct task *t);
 
 struct receive_batch; /* data/intake.c */
 struct sessions;      /* data/sessions.h */
+struct spooling;      /* data/spooling.h */
 
 struct worker {
     uv_thread_t thread;
@@ -85,6 +86,7 @@ struct worker {
     uint64_t care_ms;
     struct list cared; /* endpoints */
     struct sessions *sessions;
+    struct spooling *spooling;
     struct reply_limit reply_limit;
     struct reply_limit answer_limit;
     struct duplicates duplicates;

@@ -4,12 +4,14 @@
 
 #include "daemon/data/framed.h"
 #include "daemon/data/intake.h"
+#include "daemon/data/spooling.h"
 #include "daemon/data/vault.h"
 
 /* What comes again under an id that is still here is no other message. */
 static void remember_ids(struct endpoint *e, const struct remainder *r)
 {
     struct duplicates *d = &e->worker->duplicates;
+    const struct spool *spool = e->mailbox.spool;
     uint64_t now_ms = r->n > 0 ? boot_clock_ms() : 0;
 
     for (size_t i = 0; i < r->n; i++) {
@@ -20,7 +22,11 @@ static void remember_ids(struct endpoint *e, const struct remainder *r)
             continue;
         frame_id_read(tag.id, tag.n_id, &id);
         struct message_key key = {.endpoint = e->number, .id = &id};
-        if (duplicates_look(d, &key, now_ms) == DUPLICATE_NOT)
+        if (duplicates_look(d, &key, now_ms) != DUPLICATE_NOT)
+            continue;
+        if (spool != NULL && spool->is_durable && r->all[i].seq > spool->remains.last_seq)
+            duplicates_pend(d, &key, now_ms);
+        else
             duplicates_keep(d, &key, now_ms);
     }
 }
@@ -30,15 +36,17 @@ void endpoint_recover(struct endpoint *e)
     struct remainder r = {0};
     struct receive_batch *batch = NULL;
 
-    if (!e->is_past)
-        return;
+    const struct spool_remains none = {0};
+
     if (e->is_recoverable)
         vault_remainder(e->worker->options.vault, e->number, &r, &batch);
-    uint64_t n_done = remainder_settle(&r, e->state);
+    uint64_t n_done = remainder_settle(
+        &r, e->state, e->mailbox.spool != NULL ? &e->mailbox.spool->remains : &none);
     remainder_file(&r, &e->mailbox);
     remember_ids(e, &r);
     if (batch != NULL)
         intake_resume(batch, e, n_done);
     remainder_end(&r, &e->mailbox);
+    spooling_begin(e);
     worker_flush(e->worker);
 }

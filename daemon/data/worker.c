@@ -8,6 +8,7 @@
 #include "daemon/data/loop.h"
 #include "daemon/data/receiver.h"
 #include "daemon/data/sessions.h"
+#include "daemon/data/spooling.h"
 #include "daemon/data/sweep.h"
 #include "daemon/data/tap.h"
 #include "daemon/data/watch_table.h"
@@ -166,6 +167,7 @@ static void flush_lane(struct lane *lane)
 
 void worker_flush(struct worker *w)
 {
+    spooling_flush(w);
     while (w->dirty.first != NULL) {
         struct lane *lane = w->dirty.first;
         w->dirty.first = lane->next_dirty;
@@ -210,6 +212,8 @@ static int open_loop(struct worker *w)
         rc = uv_async_init(&w->loop, &w->wake, on_wake);
     if (rc == 0)
         rc = sessions_open(w);
+    if (rc == 0)
+        rc = spooling_open(w);
     return rc;
 }
 
@@ -271,6 +275,7 @@ static void close_left(uv_handle_t *handle, void *context)
 static void worker_free(struct worker *w)
 {
     if (w->is_loop_open) {
+        spooling_close_now(w);
         uv_walk(&w->loop, close_left, NULL);
         uv_run(&w->loop, UV_RUN_DEFAULT);
         uv_loop_close(&w->loop);
@@ -285,6 +290,7 @@ static void worker_free(struct worker *w)
     reply_limit_deinit(&w->answer_limit);
     reply_limit_deinit(&w->reply_limit);
     sessions_close(w);
+    spooling_free(w);
     spsc_deinit(&w->evidence);
     arena_deinit(&w->arena);
     worker_memory_close(&w->memory);
@@ -370,11 +376,16 @@ int worker_pass(struct worker *w, void (*done)(void *context), void *context)
     return 0;
 }
 
+static void close_all(struct worker *w)
+{
+    /* Sockets are left only where there was no memory to remove their endpoints. */
+    uv_walk(&w->loop, close_left, NULL);
+}
+
 static void run_stop(struct worker *w, struct command *c)
 {
     (void)c;
-    /* Sockets are left only where there was no memory to remove their endpoints. */
-    uv_walk(&w->loop, close_left, NULL);
+    spooling_close(w, close_all);
 }
 
 /* Hears the worker until everything that was posted has been finished. */

@@ -29,7 +29,10 @@ struct link;     /* one attached connection on one worker: arena, page, outgoing
 struct receiver; /* one Receive call: its messages stay private to msgd */
 struct tap;      /* one Tap call */
 struct vault;    /* memory that outlives the process */
-struct carrier;  /* one session: its sockets and its state machine */
+struct store;    /* the database */
+struct remembered_ids;
+struct store_spooled;
+struct carrier; /* one session: its sockets and its state machine */
 
 /* ---- Life ---- */
 
@@ -103,6 +106,7 @@ struct worker_options {
     uint64_t link_arena_bytes; /* virtual size of a consumer's arena */
     struct cookie_secret cookie_secret;
     struct vault *vault; /* outlives the worker */
+    struct store *store; /* started; outlives the worker; NULL: nothing goes to disk */
 };
 
 /* Starts the thread. 0 or -errno. */
@@ -132,6 +136,9 @@ struct endpoint_options {
     void *context;                   /* yours, endpoint_context gives it back */
     uint64_t number; /* no other endpoint has ever had it, nor did before a restart; not 0 */
     struct vault *vault;
+    struct account *journals;            /* of messages on their way to disk; outlives it */
+    const struct store_spooled *spooled; /* what is on disk; NULL: nothing */
+    struct remembered_ids *ids;          /* of messages on disk; taken on success */
     int inherited[2]; /* sockets of a predecessor, as they would be opened; -1: none */
 };
 
@@ -165,10 +172,11 @@ typedef void (*removed_done)(void *context, const struct ledger *final);
 void worker_remove(struct worker *worker, struct endpoint *endpoint, enum drop_reason reason,
                    removed_done done, void *context);
 /*
- * Lets go of the endpoint for a successor, who has its sockets and its memory: nothing more is
- * read, and what is queued stays as it is.
+ * Lets go of the endpoint for a successor: nothing more is read, and what is queued stays as it is.
+ * is_memory_kept: the successor has its sockets and its memory; else only what is on disk, which is
+ * brought up to date.
  */
-void worker_leave(struct worker *worker, struct endpoint *endpoint);
+void worker_leave(struct worker *worker, struct endpoint *endpoint, bool is_memory_kept);
 
 /* ---- Attached consumers ---- */
 
@@ -283,6 +291,16 @@ struct consumer_row {
 
 #define MAX_CONSUMER_ROWS 16
 
+/* What an endpoint has on disk. */
+struct spool_info {
+    bool is_on;         /* its settings say so, or something is left of a time when they did */
+    uint64_t messages;  /* on disk alone, and not released */
+    uint64_t bytes;     /* of them, as records */
+    uint64_t n_waiting; /* records on their way to the disk */
+    int64_t since_ns;   /* CLOCK_REALTIME of the oldest on disk; 0: nothing is there */
+    bool is_failed;     /* a write has failed: nothing more is put on disk */
+};
+
 /* What an endpoint is like at one moment. */
 struct snapshot {
     struct endpoint *endpoint;
@@ -293,6 +311,7 @@ struct snapshot {
     uint32_t n_stalled;   /* of all of them */
     struct source_row sources[MAX_SOURCES];
     struct consumer_row consumers[MAX_CONSUMER_ROWS];
+    struct spool_info spool;
 };
 
 /*
@@ -302,6 +321,14 @@ struct snapshot {
 typedef void (*snapshot_done)(void *context, struct snapshot *snapshots, size_t n);
 int worker_snapshot(struct worker *worker, struct snapshot *snapshots, size_t n, snapshot_done done,
                     void *context) MUST_USE;
+
+/*
+ * Throws away what the endpoint has on disk alone, counted as dropped `purged`. done: how many that
+ * were. 0 or -ENOMEM.
+ */
+typedef void (*purge_done)(void *context, uint64_t n);
+int worker_purge_spool(struct worker *worker, struct endpoint *endpoint, purge_done done,
+                       void *context) MUST_USE;
 
 /* Copies of the endpoint's messages from now on, in a bounded buffer. 0 or -errno. */
 int tap_open(struct tap **out, struct worker *worker, struct endpoint *endpoint,

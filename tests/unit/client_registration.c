@@ -35,6 +35,9 @@ Test(client_registration, asks_only_for_what_is_not_the_default)
           .lease_s = 5,
           .mailbox_bytes = 70000,
           .when_full = MSGD_DROP_OLD,
+          .is_durable = 1,
+          .spool_bytes = 70001,
+          .spool_messages = 12,
           .format = MSGD_RAW,
           .max_message_bytes = 100,
           .allow = networks,
@@ -46,9 +49,13 @@ Test(client_registration, asks_only_for_what_is_not_the_default)
           .on_stall = MSGD_STALL_AWAY},
          "{\"port\":7,\"name\":\"a\",\"address\":\"::\",\"mode\":\"copy\",\"on_conflict\":"
          "\"replace\",\"may_replace\":false,\"lease_s\":5,\"mailbox_bytes\":70000,\"when_full\":"
-         "\"drop-old\",\"format\":\"raw\",\"max_message_bytes\":100,\"allow\":[\"10.0.0.0/8\","
+         "\"drop-old\",\"durable\":true,\"spool_bytes\":70001,\"spool_messages\":12,\"format\":"
+         "\"raw\",\"max_message_bytes\":100,\"allow\":[\"10.0.0.0/8\","
          "\"::1\"],\"gro\":false,\"receive_buffer_bytes\":4096,\"max_deliver\":3,"
          "\"ttl_s\":20,\"stall_s\":9,\"on_stall\":\"away\"}"},
+        {"all that is on disk, and to drop what is new, though that is the default",
+         {.name = "a", .when_full = MSGD_DROP_NEW, .spool_bytes = MSGD_SPOOL_UNBOUNDED},
+         "{\"port\":0,\"name\":\"a\",\"when_full\":\"drop-new\",\"spool_bytes\":0}"},
         {"a consumer that never stalls",
          {.name = "a", .stall_s = -1},
          "{\"port\":0,\"name\":\"a\",\"stall_s\":0}"},
@@ -80,12 +87,14 @@ Test(client_registration, values_that_no_enum_has_are_named)
     static const struct row table[] = {
         {"mode", {.name = "a", .mode = (enum msgd_mode)7}, NULL},
         {"on_conflict", {.name = "a", .on_conflict = (enum msgd_on_conflict) - 1}, NULL},
-        {"when_full", {.name = "a", .when_full = (enum msgd_when_full)2}, NULL},
+        {"when_full", {.name = "a", .when_full = (enum msgd_when_full)4}, NULL},
         {"format", {.name = "a", .format = (enum msgd_format)2}, NULL},
         {"lease_s", {.name = "a", .lease_s = -3}, NULL},
         {"stall_s", {.name = "a", .stall_s = -2}, NULL},
         {"on_stall", {.name = "a", .on_stall = (enum msgd_on_stall)2}, NULL},
         {"mailbox_bytes", {.name = "a", .mailbox_bytes = UINT64_MAX}, NULL},
+        {"spool_bytes", {.name = "a", .spool_bytes = UINT64_MAX - 1}, NULL},
+        {"spool_messages", {.name = "a", .spool_messages = UINT64_MAX}, NULL},
     };
 
     for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {

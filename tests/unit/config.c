@@ -136,6 +136,7 @@ Test(config, the_defaults_are_those_of_the_manual)
     cr_assert_eq(config.limits.quota.mailbox_bytes_per_uid, 1073741824);
     cr_assert_eq(config.limits.spool_bytes, 1073741824);
     cr_assert_eq(config.limits.spool_free_bytes, 67108864);
+    cr_assert_eq(config.limits.journal_bytes, 67108864);
     cr_assert_eq(config.limits.frame_bytes, 1048576);
     cr_assert_eq(config.policy.daemon_uid, 1000);
     cr_assert_eq(config_load(&config, NULL, &error), 0);
@@ -273,8 +274,9 @@ static const struct refusal {
      "a network"},
     {"an endpoint's user", "{\"endpoints\": [{\"name\": \"a\",\n\"users\": [\"no-such-user\"]}]}",
      2, 11, "a user of this host"},
-    {"durable", "{\"endpoints\": [{\"name\": \"a\", \"durable\": true}]}", 1, 41,
-     "not in this version"},
+    {"shards", "{\"endpoints\": [{\"name\": \"a\", \"shards\": 2}]}", 1, 40, "not in this version"},
+    {"a spool without a number", "{\"endpoints\": [{\"name\": \"a\", \"spool_bytes\": -1}]}", 1, 45,
+     "from 0"},
     {"characters, not bytes", "{\"policy\": [{\"users\": [\"\xc3\xa9\xe2\x82\xac\", \"root\"]}]}",
      1, 24, "a user"},
     {"after characters of several bytes",

@@ -115,6 +115,18 @@ static void change_buffer(struct settings *s)
 {
     s->receive_buffer_bytes++;
 }
+static void change_durable(struct settings *s)
+{
+    s->is_durable = true;
+}
+static void change_spool_bytes(struct settings *s)
+{
+    s->spool_bytes++;
+}
+static void change_spool_messages(struct settings *s)
+{
+    s->spool_messages++;
+}
 static void change_max_deliver(struct settings *s)
 {
     s->max_deliver++;
@@ -158,6 +170,9 @@ static const struct change {
     {"lease", change_lease, FIELD_BIT(LEASE)},
     {"mailbox_bytes", change_mailbox, FIELD_BIT(MAILBOX_BYTES)},
     {"when_full", change_when_full, FIELD_BIT(WHEN_FULL)},
+    {"durable", change_durable, FIELD_BIT(DURABLE)},
+    {"spool_bytes", change_spool_bytes, FIELD_BIT(SPOOL_BYTES)},
+    {"spool_messages", change_spool_messages, FIELD_BIT(SPOOL_MESSAGES)},
     {"format", change_format, FIELD_BIT(FORMAT)},
     {"max_message_bytes", change_max, FIELD_BIT(MAX_MESSAGE_BYTES)},
     {"allow", change_prefix, FIELD_BIT(ALLOW)},

@@ -50,7 +50,8 @@ Test(settings_json, every_field_is_read)
         parse("{\"name\": \"" NAME_63
               "\", \"address\": \"::ffff:10.0.0.1\", \"port\": 65535, \"mode\": "
               "\"share\", \"on_conflict\": \"queue\", \"may_replace\": false, \"lease_s\": -1, "
-              "\"mailbox_bytes\": 256, \"when_full\": \"drop-old\", \"durable\": false, "
+              "\"mailbox_bytes\": 256, \"when_full\": \"spool\", \"durable\": true, "
+              "\"spool_bytes\": 0, \"spool_messages\": 7, "
               "\"format\": \"raw\", "
               "\"max_message_bytes\": 64, \"allow\": [\"10.0.0.0/8\", \"::1\"], \"gro\": false, "
               "\"shards\": 1, "
@@ -67,7 +68,10 @@ Test(settings_json, every_field_is_read)
     cr_assert_not(s.may_replace);
     cr_assert_eq(s.lease_s, LEASE_FOREVER);
     cr_assert_eq(s.mailbox_bytes, 256);
-    cr_assert_eq(s.when_full, WHEN_FULL_DROP_OLD);
+    cr_assert_eq(s.when_full, WHEN_FULL_SPOOL);
+    cr_assert(s.is_durable);
+    cr_assert_eq(s.spool_bytes, 0);
+    cr_assert_eq(s.spool_messages, 7);
     cr_assert_eq(s.format, FORMAT_RAW);
     cr_assert_eq(s.max_message_bytes, 64);
     cr_assert_eq(s.n_allow, 2);
@@ -180,6 +184,10 @@ static const struct refusal {
     {"{\"name\": \"a\", \"allow\": [null]}", FROM_REGISTER, "allow", "a network"},
     {"{\"name\": \"a\", \"receive_buffer_bytes\": 1}", FROM_REGISTER, "receive_buffer_bytes",
      "from 1024"},
+    {"{\"name\": \"a\", \"when_full\": \"wait\"}", FROM_REGISTER, "when_full", "\"spool\""},
+    {"{\"name\": \"a\", \"durable\": 1}", FROM_REGISTER, "durable", "true or false"},
+    {"{\"name\": \"a\", \"spool_bytes\": -1}", FROM_CONFIG, "spool_bytes", "from 0"},
+    {"{\"name\": \"a\", \"spool_messages\": \"many\"}", FROM_REGISTER, "spool_messages", "from 0"},
     {"{\"name\": \"a\", \"max_deliver\": 32}", FROM_REGISTER, "max_deliver", "from 0 to 31"},
     {"{\"name\": \"a\", \"ttl_s\": -1}", FROM_REGISTER, "ttl_s", "from 0"},
     {"{\"name\": \"a\", \"stall_s\": 4294967296}", FROM_CONFIG, "stall_s", "from 0"},
@@ -215,8 +223,6 @@ static const struct {
     const char *field;
     const char *text;
 } later[] = {
-    {"durable", "{\"name\": \"a\", \"durable\": true}"},
-    {"when_full", "{\"name\": \"a\", \"when_full\": \"spool\"}"},
     {"shards", "{\"name\": \"a\", \"shards\": 2}"},
 };
 
@@ -254,6 +260,32 @@ Test(settings_json, an_unknown_field_of_any_length_is_refused)
     cr_assert_lt(strlen(error.parameter), sizeof(error.parameter));
 }
 
+Test(settings_json, what_is_durable_spools_unless_it_says_otherwise)
+{
+    static const struct {
+        const char *text;
+        bool is_durable, has_spool;
+        enum when_full when_full;
+    } cases[] = {
+        {"{\"name\": \"a\"}", false, false, WHEN_FULL_DROP_NEW},
+        {"{\"name\": \"a\", \"durable\": true}", true, true, WHEN_FULL_SPOOL},
+        {"{\"name\": \"a\", \"durable\": true, \"when_full\": \"drop-old\"}", true, true,
+         WHEN_FULL_DROP_OLD},
+        {"{\"name\": \"a\", \"when_full\": \"spool\"}", false, true, WHEN_FULL_SPOOL},
+    };
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct settings s;
+
+        cr_assert_eq(parse(cases[i].text, FROM_REGISTER, &s, NULL), 0, "%s", cases[i].text);
+        cr_expect_eq(s.is_durable, cases[i].is_durable, "%s", cases[i].text);
+        cr_expect_eq(s.when_full, cases[i].when_full, "%s", cases[i].text);
+        cr_expect_eq(settings_have_spool(&s), cases[i].has_spool, "%s", cases[i].text);
+        cr_expect_eq(s.spool_bytes, 256u << 20, "%s", cases[i].text);
+        settings_deinit(&s);
+    }
+}
+
 /* ---- Written, and read again ---- */
 
 static json_t *written(const struct settings *s)
@@ -284,7 +316,10 @@ Test(settings_json, what_is_written_is_read_as_the_same)
         "\"max_message_bytes\": 100, \"max_deliver\": 3, \"ttl_s\": 4, \"stall_s\": 5, "
         "\"on_stall\": \"away\", \"allow\": [\"10.0.0.0/8\", \"fe80::/10\"], \"gro\": false, "
         "\"receive_buffer_bytes\": 8192, \"sessions\": \"ask\", \"session_ports\": \"single\"}",
+        "{\"name\": \"safe\", \"durable\": true, \"when_full\": \"drop-new\", \"spool_bytes\": 0, "
+        "\"spool_messages\": 9223372036854775807}",
         "{\"name\": \"raw\", \"format\": \"raw\", \"mode\": \"share\", \"on_conflict\": \"queue\"}",
+        "{\"name\": \"bounded\", \"durable\": true, \"when_full\": \"drop-new\"}",
     };
 
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
@@ -307,7 +342,8 @@ Test(settings_json, what_is_written_is_read_as_the_same)
 static const char all_fields[] =
     "{\"name\": \"a\", \"address\": \"::1\", \"port\": 1, \"mode\": \"share\", \"on_conflict\": "
     "\"queue\", \"may_replace\": false, \"lease_s\": 1, \"mailbox_bytes\": 100000, \"when_full\": "
-    "\"drop-old\", \"max_message_bytes\": 9, \"allow\": [\"10.0.0.0/8\"], \"gro\": false, "
+    "\"drop-old\", \"durable\": true, \"spool_bytes\": 1, \"spool_messages\": 1, "
+    "\"max_message_bytes\": 9, \"allow\": [\"10.0.0.0/8\"], \"gro\": false, "
     "\"receive_buffer_bytes\": 8192, \"max_deliver\": 1, \"ttl_s\": 1, \"stall_s\": 1, "
     "\"on_stall\": \"away\", \"sessions\": \"auto\", \"session_ports\": \"single\"}";
 

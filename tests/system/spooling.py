@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: MIT
+"""What memory has no room for goes to disk and comes back, in order and exactly; durable endpoints lose nothing at all."""
+
+import json
+import signal
+import socket
+import subprocess
+
+from msgd_keeper import KeptDaemon
+from msgd_test import Story, check_law, free_port, main, numbered, send_udp, udp_socket, wait_until
+
+SMALL = 65536 + 4096  # the least mailbox, and a little
+
+
+def static(name, **fields):
+    return {"endpoints": [{"name": name, "port": free_port(), "max_message_bytes": 1000, "mailbox_bytes": SMALL,
+                           **fields}]}
+
+
+def numbers(lines):
+    return [json.loads(line)["n"] for line in lines]
+
+
+def framed(header, body=b"{}"):
+    return b"\x1e" + json.dumps(header).encode() + b"\n" + body
+
+
+class Overflow(Story):
+    def send_paced(self, msgd, name, first, n, size=200):
+        """As fast as msgd reads: nothing is for the kernel to drop."""
+        for start in range(first, first + n, 500):
+            before = msgd.sent[name]
+            msgd.send(name, numbered(start, min(500, first + n - start), size))
+            sent = msgd.sent[name] - before
+            self.received += sent
+            msgd.wait_for_ledger(name, received=self.received)
+
+    def setUp(self):
+        super().setUp()
+        self.received = 0
+
+    def drain(self, msgd, name, n):
+        """msgrecv, until it has printed n."""
+        result = msgd.tool("msgrecv", name, "--count", str(n), "--timeout", "30", timeout=60)
+        self.assertEqual(result.returncode, 0, result.stderr[-2000:])
+        return numbers(result.stdout.splitlines())
+
+    def test_what_finds_no_room_comes_back_in_order(self):
+        msgd = self.start(static("away", when_full="spool"))
+        self.send_paced(msgd, "away", 1, 6000)
+        ledger = wait_until(lambda: (l := msgd.ledger("away"))["queued"] < 400 and l, 10, "most of it to be on disk")
+        self.assertEqual(ledger["queued"] + ledger["spooled"], 6000)
+        self.assertEqual(sum(ledger["dropped"].values()), 0)
+        self.assertEqual(self.drain(msgd, "away", 6000), list(range(1, 6001)))
+        msgd.wait_for_ledger("away", delivered=6000, spooled=0, queued=0)
+
+    def test_what_comes_meanwhile_comes_behind_it(self):
+        msgd = self.start(static("away", when_full="spool"))
+        self.send_paced(msgd, "away", 1, 3000)
+        consumer = msgd.spawn("msgrecv", "away")
+        for start in range(3001, 9001, 500):
+            msgd.send("away", numbered(start, 500, 200))
+            msgd.wait_for_ledger("away", received=start + 499)
+        consumer.wait_for_lines(9000, timeout=30)
+        self.assertEqual(numbers(consumer.lines()), list(range(1, 9001)))
+        msgd.wait_for_ledger("away", delivered=9000, spooled=0, queued=0)
+        msgd.send("away", numbered(9001, 1))  # and again straight through memory
+        consumer.wait_for_lines(9001)
+
+    def test_a_bound_in_messages_drops_the_newest_under_its_reason(self):
+        msgd = self.start(static("away", when_full="spool", spool_messages=1000))
+        self.send_paced(msgd, "away", 1, 3000)
+        ledger = msgd.ledger("away")
+        kept = ledger["queued"] + ledger["spooled"]
+        self.assertEqual(ledger["dropped"]["spool_full"], 3000 - kept)
+        self.assertGreater(kept, 1000)
+        self.assertEqual(self.drain(msgd, "away", kept), list(range(1, kept + 1)))
+
+    def test_a_bound_in_bytes(self):
+        msgd = self.start(static("away", when_full="spool", spool_bytes=100000))
+        self.send_paced(msgd, "away", 1, 1000)
+        ledger = msgd.ledger("away")
+        self.assertEqual(ledger["dropped"]["spool_full"] + ledger["queued"] + ledger["spooled"], 1000)
+        self.assertLess(ledger["spooled"] * 320, 100000 + 320)
+
+    def test_each_of_several_consumers_gets_all_of_it_in_mode_copy(self):
+        msgd = self.start(static("both", when_full="spool", mode="copy"))
+        first, second = (msgd.spawn("msgrecv", "both") for _ in range(2))
+        for consumer in (first, second):
+            consumer.wait_for_stderr("both at")
+        second.send_signal(signal.SIGSTOP)
+        try:
+            self.send_paced(msgd, "both", 1, 3000)
+            endpoint = msgd.endpoint("both")
+            self.assertGreater(endpoint["ledger"]["spooled"] + endpoint["ledger"]["queued"], 2000, endpoint)
+        finally:
+            second.send_signal(signal.SIGCONT)
+        for consumer in (first, second):
+            consumer.wait_for_lines(3000, timeout=30)
+            self.assertEqual(numbers(consumer.lines()), list(range(1, 3001)))
+        msgd.wait_for_ledger("both", delivered=3000, spooled=0, queued=0)
+
+    def test_old_messages_on_disk_expire(self):
+        msgd = self.start(static("away", when_full="spool", ttl_s=1))
+        self.send_paced(msgd, "away", 1, 2000)
+        msgd.wait_for_ledger("away", 20, expired=2000, spooled=0, queued=0)
+
+    def test_a_release_counts_what_is_on_disk(self):
+        msgd = self.start({})
+        _, reply = msgd.register("gone", port=free_port(), when_full="spool", mailbox_bytes=SMALL, max_message_bytes=1000)
+        self.send_paced(msgd, "gone", 1, 2000)
+        self.assertEqual(msgd.release("gone")["dropped"]["released"], 2000)
+
+    def test_it_survives_a_kill_and_an_orderly_restart_to_the_message(self):
+        msgd = self.start(static("away", when_full="spool"), kind=KeptDaemon)
+        for number, restart in enumerate((msgd.kill, msgd.restart, msgd.kill)):
+            self.send_paced(msgd, "away", 1 + number * 3000, 3000)
+            restart()
+            msgd.wait_for_ledger("away", received=self.received)
+            check_law("away", msgd.ledger("away"))
+        self.assertEqual(self.drain(msgd, "away", 9000), list(range(1, 9001)))
+        msgd.wait_for_ledger("away", delivered=9000, spooled=0, queued=0)
+
+
+class Durable(Story):
+    def send_acknowledged(self, msgd, port, ids):
+        """Sends and waits for each to be acknowledged as stored."""
+        with udp_socket() as s:
+            for number in ids:
+                header = {"type": "send", "id": f"00000000000000aa.{number}", "ack": "stored"}
+                s.sendto(framed({**header, "pad": "x" * 128}, json.dumps({"n": number}).encode()), ("127.0.0.1", port))
+            waiting = set(ids)
+            while waiting:
+                answer = json.loads(s.recv(65536)[1:].split(b"\n")[0])
+                self.assertEqual(answer["type"], "ack", answer)
+                first = int(answer["id"].split(".")[1])
+                waiting -= set(range(first, first + answer.get("count", 1)))
+
+    def test_what_was_acknowledged_is_there_after_all_memory_was_lost(self):
+        msgd = self.start(static("safe", durable=True))
+        port = msgd.endpoint("safe")["port"]
+        self.send_acknowledged(msgd, port, range(1, 501))
+        msgd.kill()
+        msgd.launch()
+        ledger = msgd.ledger("safe")
+        self.assertEqual((ledger["received"], ledger["spooled"] + ledger["queued"]), (500, 500))
+        self.send_acknowledged(msgd, port, range(400, 601))  # 101 of them once more
+        msgd.wait_for_ledger("safe", received=701, duplicate=101)
+        result = msgd.tool("msgrecv", "safe", "--count", "600", "--timeout", "20", timeout=60)
+        self.assertEqual(numbers(result.stdout.splitlines()), list(range(1, 601)))
+
+    def test_plain_datagrams_are_on_disk_before_an_acknowledgement_of_what_came_behind_them(self):
+        msgd = self.start(static("safe", durable=True))
+        msgd.send("safe", numbered(1, 100))
+        msgd.wait_for_ledger("safe", received=100)
+        self.send_acknowledged(msgd, msgd.endpoint("safe")["port"], [101])
+        msgd.sent.clear()
+        msgd.kill()
+        msgd.launch()
+        self.assertEqual(msgd.ledger("safe")["spooled"] + msgd.ledger("safe")["queued"], 101)
+
+    def test_what_was_released_does_not_come_again(self):
+        msgd = self.start(static("safe", durable=True))
+        port = msgd.endpoint("safe")["port"]
+        self.send_acknowledged(msgd, port, range(1, 301))
+        result = msgd.tool("msgrecv", "safe", "--count", "200", "--timeout", "20", timeout=60)
+        self.assertEqual(len(result.stdout.splitlines()), 200)
+        msgd.wait_for_ledger("safe", delivered=200)
+        msgd.stop()
+        msgd.launch()
+        self.assertEqual(msgd.ledger("safe")["spooled"] + msgd.ledger("safe")["queued"], 100)
+        result = msgd.tool("msgrecv", "safe", "--count", "100", "--timeout", "20", timeout=60)
+        self.assertEqual(numbers(result.stdout.splitlines()), list(range(201, 301)))
+
+    def test_a_consumer_that_keeps_up_costs_no_disk(self):
+        msgd = self.start(static("safe", durable=True))
+        consumer = msgd.spawn("msgrecv", "safe")
+        msgd.wait_for_state("safe", "attached")
+        msgd.send("safe", numbered(1, 100))
+        consumer.wait_for_lines(100)
+        msgd.wait_for_ledger("safe", delivered=100)
+
+
+main()
