@@ -1,59 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 /* The daemon as a whole. */
-#include "daemon/server.h"
-
 #include "daemon/config/config.h"
 #include "daemon/control/control.h"
-#include "daemon/control/control_socket.h"
 #include "daemon/data/watch_table.h"
 #include "daemon/host.h"
-#include "daemon/kept.h"
-#include "daemon/store/stash.h"
+#include "daemon/server_state.h"
 #include "daemon/store/store.h"
-#include "daemon/successor.h"
-#include "daemon/upgrade.h"
-#include "proto/json_writer.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <systemd/sd-daemon.h>
 #include <time.h>
 #include <unistd.h>
-#include <uv.h>
 
 /* Blocks from this size up go back to the system when they are freed. */
-#define LARGE_BLOCK_BYTES  (128 * 1024)
-#define NOTIFY_PATIENCE_US (UINT64_C(5) * 1000000)
-
-/* Who asked for one upgrade and is told; more than these see the end of their connection. */
-#define MAX_CALLERS 16
-
-enum { ON_TERMINATE, ON_INTERRUPT, ON_HANGUP, ON_UPGRADE, N_SIGNALS };
-
-struct server {
-    const struct server_options *options;
-    uv_loop_t loop;
-    uv_signal_t signals[N_SIGNALS];
-    uv_timer_t watchdog;
-    bool has_handles;
-    struct kept kept;
-    struct control_socket socket;
-    struct control *control;
-    bool is_stopping;
-    struct successor successor;
-    struct upgrade upgrade;
-    bool is_handing_over;
-    struct upgrade_gift gift;
-    int callers[MAX_CALLERS]; /* n_callers of them, to be told */
-    size_t n_callers;
-};
+#define LARGE_BLOCK_BYTES (128 * 1024)
 
 /* ---- Configuration ---- */
 
@@ -154,7 +120,7 @@ static void close_handles(struct server *server)
     close_handle((uv_handle_t *)&server->watchdog);
 }
 
-static void on_stopped(void *context)
+void server_control_closed(void *context)
 {
     struct server *server = context;
 
@@ -171,7 +137,7 @@ static void stop(struct server *server)
     (void)sd_notify(0, "STOPPING=1");
     log_info("stopping");
     control_socket_remove(&server->socket);
-    control_close(server->control, on_stopped, server);
+    control_close(server->control, server_control_closed, server);
 }
 
 static void reload(struct server *server)
@@ -187,120 +153,6 @@ static void reload(struct server *server)
     (void)sd_notify(0, "READY=1");
 }
 
-/* ---- Upgrade ---- */
-
-static void refuse_upgrade(struct server *server, const char *why)
-{
-    log_error("no upgrade: %s; this msgd goes on", why);
-    control_upgrade_failed(server->control, why);
-}
-
-/* Closes everything as in a stop, but for what the successor gets. */
-static void let_go(struct server *server)
-{
-    server->is_stopping = server->is_handing_over = true;
-    server->gift.owns_socket_file = server->socket.path != NULL;
-    server->gift.stash = server->kept.stash;
-    control_socket_disown(&server->socket);
-    stash_promise(server->kept.stash);
-    server->n_callers = control_upgrade_callers(server->control, server->callers, MAX_CALLERS);
-    control_close(server->control, on_stopped, server);
-}
-
-static void on_checked(void *context, const char *why_not)
-{
-    struct server *server = context;
-
-    if (why_not) {
-        refuse_upgrade(server, why_not);
-        return;
-    }
-    server->gift.listener = fcntl(server->socket.fd, F_DUPFD_CLOEXEC, 0);
-    if (server->gift.listener >= 0) {
-        let_go(server);
-    } else {
-        upgrade_cancel(&server->upgrade);
-        refuse_upgrade(server, "there are no descriptors");
-    }
-}
-
-/* One that is under way is for whoever asks meanwhile, too. */
-static void begin_upgrade(void *context)
-{
-    struct server *server = context;
-    struct upgrade *u = &server->upgrade;
-
-    if (server->is_stopping || u->is_under_way)
-        return;
-    log_info("an upgrade begins");
-    u->checked = on_checked;
-    u->context = server;
-    if (upgrade_begin(u, &server->loop, server->options->argv) < 0)
-        refuse_upgrade(server, u->why);
-}
-
-static void write_outcome(struct json_writer *w, const struct upgrade *u, bool is_done)
-{
-    json_begin_object(w, NULL);
-    if (!is_done)
-        json_put_string(w, "error", "io.msgd.TryAgain");
-    json_begin_object(w, "parameters");
-    if (is_done) {
-        json_put_int(w, "pid", u->pid);
-        json_put_string(w, "version", u->version);
-    } else {
-        json_put_string(w, "reason", u->why);
-    }
-    json_end_object(w);
-    json_end_object(w);
-    json_put_raw_bytes(w, "", 1);
-}
-
-static void answer_callers(struct server *server, bool is_done)
-{
-    struct json_writer w;
-
-    json_writer_init(&w);
-    write_outcome(&w, &server->upgrade, is_done);
-    for (size_t i = 0; i < server->n_callers; i++) {
-        if (!w.error)
-            (void)!send(server->callers[i], w.bytes, w.length, MSG_NOSIGNAL | MSG_DONTWAIT);
-        close(server->callers[i]);
-    }
-    json_writer_deinit(&w);
-}
-
-/* systemd listens to the main process alone: to the successor from here on. */
-static void tell_main_pid(pid_t pid)
-{
-    (void)sd_notifyf(0, "MAINPID=%d", (int)pid);
-    if (getenv("NOTIFY_SOCKET"))
-        (void)sd_notify_barrier(0, NOTIFY_PATIENCE_US);
-}
-
-/* The successor serves, or this process begins anew in its place. */
-static int hand_over(struct server *server)
-{
-    struct upgrade *u = &server->upgrade;
-    int r;
-
-    server->kept.store = store_stop(server->kept.store);
-    tell_main_pid(u->pid);
-    r = upgrade_give(u, &server->gift);
-    if (r == 0) {
-        log_info("msgd %s serves now, pid %d", u->version, (int)u->pid);
-        answer_callers(server, true);
-    } else {
-        log_error("the successor took over and failed: %s; this msgd starts over", u->why);
-        tell_main_pid(getpid());
-        answer_callers(server, false);
-        r = upgrade_start_over(server->options->argv, &server->gift);
-        error_trace(r, "cannot start over");
-    }
-    close(server->gift.listener);
-    return r;
-}
-
 /* ---- Signals ---- */
 
 static void on_signal(uv_signal_t *handle, int number)
@@ -308,7 +160,7 @@ static void on_signal(uv_signal_t *handle, int number)
     struct server *server = handle->data;
 
     if (number == SIGUSR2)
-        begin_upgrade(server);
+        server_begin_upgrade(server);
     else if (number != SIGHUP)
         stop(server);
     else if (!server->is_stopping)
@@ -414,7 +266,7 @@ static int open_control(struct server *server, struct config *config, int max_de
                                       .load = load_again,
                                       .context = server,
                                       .serving = on_serving,
-                                      .upgrade = begin_upgrade};
+                                      .upgrade = server_begin_upgrade};
     int r = refuse_kept(kept_open_store(&server->kept, config));
 
     options.store = server->kept.store;
@@ -462,7 +314,7 @@ static int run_with_kept(struct server *server, struct config *config, bool is_p
     if (r == 0)
         r = run_with_loop(server, config, is_private, max_descriptor);
     if (r == 0 && server->is_handing_over)
-        r = hand_over(server);
+        r = server_hand_over(server);
     kept_close(&server->kept);
     return r;
 }

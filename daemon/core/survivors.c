@@ -2,6 +2,8 @@
 /* Records that a process left in memory, found again by its successor. */
 #include "daemon/core/survivors.h"
 
+#include "daemon/core/numbered.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -151,18 +153,11 @@ void survivors_deinit(struct survivors *s)
 
 void survivors_of(const struct survivors *s, uint64_t number, struct remainder *out)
 {
-    size_t low = 0, high = s->n;
+    size_t first = numbered_find(s->all, s->n, sizeof(*s->all), number);
 
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (s->all[middle].number < number)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    out->all = s->n > 0 ? s->all + low : NULL;
+    out->all = s->n > 0 ? s->all + first : NULL;
     out->n = 0;
-    while (low + out->n < s->n && s->all[low + out->n].number == number)
+    while (first + out->n < s->n && s->all[first + out->n].number == number)
         out->n++;
 }
 

@@ -15,7 +15,7 @@
 #include <stdint.h>
 
 struct survivor {
-    uint64_t number; /* of the endpoint */
+    uint64_t number; /* of the endpoint; first (core/numbered) */
     uint64_t seq;
     struct record *record;
     bool is_journal;  /* a journal's copy */

@@ -3,6 +3,7 @@
 #include "daemon/data/vault.h"
 
 #include "daemon/base/log.h"
+#include "daemon/core/numbered.h"
 #include "daemon/store/stash.h"
 
 #include <errno.h>
@@ -27,7 +28,7 @@ struct piece {
 };
 
 struct past_row {
-    uint64_t number;
+    uint64_t number; /* first (core/numbered) */
     struct endpoint_state *row;
 };
 
@@ -165,18 +166,10 @@ static int open_table(struct vault *v)
 
 static struct endpoint_state *find_past(const struct vault *v, uint64_t number)
 {
-    size_t low = 0, high = v->n_past;
+    size_t i = numbered_find(v->past, v->n_past, sizeof(*v->past), number);
 
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (v->past[middle].number < number)
-            low = middle + 1;
-        else
-            high = middle;
-    }
     /* The row may be another's by now. */
-    bool is_found = low < v->n_past && v->past[low].row->number == number;
-    return is_found ? v->past[low].row : NULL;
+    return i < v->n_past && v->past[i].row->number == number ? v->past[i].row : NULL;
 }
 
 struct endpoint_state *vault_row(struct vault *v, uint64_t number, bool *is_past)
