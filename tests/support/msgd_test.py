@@ -90,9 +90,21 @@ def enter_network_namespace():
 
 
 def some_ports():
-    """A part of msgd's own range, so that stray datagrams of another test's sender seldom meet this one."""
-    first = random.randrange(10000, 24000)
+    """A part of msgd's own range, so that stray datagrams of another test's sender seldom meet this one. Another msgd of
+    this host may have thousands of ports there: a part of which most are free, if there is one."""
+    taken = ports_in_use()
+    firsts = random.sample(range(10000, 24001), 100)
+    first = min(firsts, key=lambda first: sum(first <= port < first + 1000 for port in taken) // 100)
     return [first, first + 999]
+
+
+def ports_in_use():
+    ports = set()
+    for path in ("/proc/net/udp", "/proc/net/udp6"):
+        if os.path.exists(path):
+            with open(path, encoding="ascii") as table:
+                ports |= {int(line.split()[1].rpartition(":")[2], 16) for line in table.readlines()[1:]}
+    return ports
 
 
 class Receiver:
