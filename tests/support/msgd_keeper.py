@@ -94,11 +94,18 @@ class KeptDaemon(Daemon):
 
     def kill(self, number=signal.SIGKILL):
         """Kills msgd and waits until it is ready again. Returns the seconds from its end to that."""
-        n_ready = len(self.program.events("ready"))
         pid = self.strike(number)
-        ready = self.program.wait_for("ready", n_ready + 1, 20)
-        self.last_end = next(e for e in self.program.events("end") if e["pid"] == pid)
-        return ready["time"] - self.last_end["time"]
+        wait_until(lambda: self._since(pid) or not self.program.is_running(), 20, "msgd to be ready again")
+        assert self._since(pid), f"the keeper has ended: {self.program.stderr[-4000:]}"
+        self.last_end, *ready = self._since(pid)
+        return ready[0]["time"] - self.last_end["time"]
+
+    def _since(self, pid):
+        """The end of this one and every readiness after it; nothing until there is both."""
+        events = self.program.events("end", "ready")
+        ends = [n for n, e in enumerate(events) if e["event"] == "end" and e["pid"] == pid]
+        since = [e for e in events[ends[-1]:] if e["event"] == "ready"] if ends else []
+        return [events[ends[-1]], *since] if since else []
 
     def restart(self):
         """An orderly restart, as systemctl restart: as kill()."""
