@@ -21,7 +21,8 @@ static bool can_offload;
 
 static void begin(bool is_offload, const struct step *steps, size_t n)
 {
-    memcpy(script, steps, n * sizeof *steps);
+    if (n > 0)
+        memcpy(script, steps, n * sizeof *steps);
     n_steps = n;
     at_step = n_taken = 0;
     can_offload = is_offload;
