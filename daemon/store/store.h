@@ -193,7 +193,7 @@ struct store_read {
     size_t n_bytes;    /* records, whole, one behind the other, slot 0 */
     uint32_t n;        /* of them: may be 0 where all of a row was lost */
     uint64_t last_seq; /* go on behind this one */
-    uint64_t n_lost;   /* that were damaged, of the rows that begin at from_seq or later */
+    uint64_t n_lost;   /* from from_seq on, that were damaged */
 };
 
 /* Deletes the rows in which nothing is younger than older_than_ns. */

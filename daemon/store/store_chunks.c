@@ -134,6 +134,19 @@ static int64_t read_row(struct store *s, struct store_read *read, const struct c
     return r < 0 ? r : n_good;
 }
 
+/* How many damaged ones of a row have from_seq or a later number, where n_good of all its records
+ * are good, and n_here of those. Before from_seq there may be damaged ones too: not more than
+ * numbers are missing behind it. */
+static uint64_t lost_of(const struct chunk_row *row, uint64_t from_seq, int64_t n_good,
+                        uint32_t n_here)
+{
+    uint64_t n_lost = row->n > n_good ? (uint64_t)(row->n - (n_good > 0 ? n_good : 0)) : 0;
+    uint64_t n_numbers = row->last + 1 - from_seq;
+    uint64_t n_missing = n_numbers > n_here ? n_numbers - n_here : 0;
+
+    return row->first >= from_seq || n_lost < n_missing ? n_lost : n_missing;
+}
+
 int chunks_read(struct store *s, struct store_read *read)
 {
     uint64_t from = read->from_seq;
@@ -145,6 +158,7 @@ int chunks_read(struct store *s, struct store_read *read)
     read->last_seq = 0;
     read->n_lost = 0;
     while ((r = find_row(s, read->endpoint, from, &row)) > 0) {
+        uint32_t n_before = read->n;
         int64_t n_good;
 
         if (read->last_seq > 0 && read->n_bytes + (size_t)row.bytes > read->capacity)
@@ -154,8 +168,7 @@ int chunks_read(struct store *s, struct store_read *read)
             return (int)n_good;
         if (n_good < row.n) {
             damage_set_aside(s, read->endpoint, &row);
-            if (row.first >= read->from_seq)
-                read->n_lost += (uint64_t)(row.n - (n_good > 0 ? n_good : 0));
+            read->n_lost += lost_of(&row, read->from_seq, n_good, read->n - n_before);
         }
         read->last_seq = row.last;
         from = row.last + 1;
@@ -182,8 +195,8 @@ int chunks_count_above(struct store *s, uint64_t endpoint, uint64_t released, ui
     n_good = read_row(s, &read, &row);
     if (n_good < 0 && n_good != -EUCLEAN)
         return (int)n_good;
-    *n = read.n;
+    *n = read.n + lost_of(&row, released + 1, n_good, read.n);
     *bytes = read.n_bytes;
-    *first = read.n > 0 ? ((const struct record *)(const void *)s->row)->seq : 0;
+    *first = read.n > 0 ? ((const struct record *)(const void *)s->row)->seq : released + 1;
     return 0;
 }

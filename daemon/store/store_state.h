@@ -117,7 +117,8 @@ int rows_forget_old(struct store *s) MUST_USE;
 /* ---- Reading, outside of any transaction ---- */
 
 int chunks_read(struct store *s, struct store_read *read) MUST_USE;
-/* Good records with seq > released in the row that `released` lies in. */
+/* Records with seq > released in the row that `released` lies in; those that are damaged are
+ * counted, as in other rows: reading tells of them. */
 int chunks_count_above(struct store *s, uint64_t endpoint, uint64_t released, uint64_t *n,
                        uint64_t *bytes, uint64_t *first) MUST_USE;
 

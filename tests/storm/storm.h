@@ -8,6 +8,7 @@
 #include "tests/support/store_user.h"
 
 #define STORM_ENDPOINTS     4u /* numbered from 1; the last one is forgotten now and then */
+#define STORM_DAMAGED       9u /* an endpoint whose rows are damaged: nothing is expected of it */
 #define STORM_REGISTRATIONS 4u /* numbered from 1 */
 #define STORM_MAX_SEQ       20000u
 
@@ -54,7 +55,8 @@ struct storm_found {
 struct storm_findings {
     struct storm_found endpoints[STORM_ENDPOINTS + 1];
     uint64_t texts[STORM_REGISTRATIONS + 1];
-    uint64_t n_unknown; /* endpoints, registrations */
+    uint64_t n_unknown;    /* endpoints, registrations */
+    uint64_t damaged_last; /* of STORM_DAMAGED: last seq */
 };
 
 /* Loads and reads all of a store whose thread does not run. What store_load says. */

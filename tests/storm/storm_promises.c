@@ -4,6 +4,7 @@
 #include "tests/storm/storm.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -31,7 +32,9 @@ void storm_promise(struct storm_promises *p, enum storm_event event, uint32_t wh
         break;
     case STORM_REGISTERED:
     case STORM_UNREGISTERED:
-        p->registrations[which] = (struct storm_registration){.is_sure = true, .text = seq};
+        p->registrations[which].text = seq;
+        atomic_signal_fence(memory_order_seq_cst); /* whoever dies in between is not sure */
+        p->registrations[which].is_sure = true;
         break;
     case STORM_EVENTS:
         break;
@@ -55,7 +58,9 @@ static int find_spooled(void *context, const struct store_spooled *s)
 {
     struct storm_findings *f = context;
 
-    if (s->endpoint == 0 || s->endpoint > STORM_ENDPOINTS)
+    if (s->endpoint == STORM_DAMAGED)
+        f->damaged_last = s->last_seq;
+    else if (s->endpoint == 0 || s->endpoint > STORM_ENDPOINTS)
         f->n_unknown++;
     else
         f->endpoints[s->endpoint].spooled = *s;

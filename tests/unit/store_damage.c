@@ -65,6 +65,35 @@ Test(store_damage, good_records_of_a_damaged_row_are_read_and_the_row_is_kept)
     close_fixture(&f);
 }
 
+Test(store_damage, of_a_row_that_is_released_in_part_the_rest_counts)
+{
+    static const struct {
+        const char *name;
+        uint64_t released;
+        uint64_t n, n_lost;
+    } cases[] = {
+        {"the damaged one is released", 12, 8, 0},
+        {"it is the first one that is not", 11, 8, 1},
+        {"it is in the middle", 10, 9, 1},
+    };
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        struct fixture f;
+        uint64_t n_lost;
+
+        open_fixture(&f);
+        cr_assert_eq(append(&f, 1, 1, 10, 50), 0);
+        cr_assert_eq(append(&f, 1, 11, 20, 50), 0);
+        cr_assert_eq(trim(&f, 1, cases[i].released), 0);
+        damage(&f, "UPDATE chunk SET content = CAST(substr(content, 1, 200) || x'ff' ||"
+                   " substr(content, 202) AS BLOB) WHERE first = 11"); /* 12 */
+        cr_assert_eq(read_all(&f, 1, cases[i].released + 1, 50, &n_lost), cases[i].n, "%s",
+                     cases[i].name);
+        cr_assert_eq(n_lost, cases[i].n_lost, "%s", cases[i].name);
+        close_fixture(&f);
+    }
+}
+
 Test(store_damage, contents_are_kept_up_to_a_part_of_the_bound)
 {
     struct fixture f;
