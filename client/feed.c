@@ -102,12 +102,18 @@ void msgd_feed_figures(const struct msgd_feed *f, struct msgd_feed_figures *out)
 
 /* ---- Putting ---- */
 
+/* Asked before anything is sent, not with every message: it is a system call. */
+int feed_check_process(struct msgd_feed *f)
+{
+    if (f->pid == getpid())
+        return 0;
+    return failure_set(&f->failure, -ESTALE,
+                       "this feed belongs to process %d; a forked child opens its own",
+                       (int)f->pid);
+}
+
 static int check(struct msgd_feed *f, const void *data, size_t length)
 {
-    if (f->pid != getpid())
-        return failure_set(&f->failure, -ESTALE,
-                           "this feed belongs to process %d; a forked child opens its own",
-                           (int)f->pid);
     if (length > FEED_DATAGRAM_MAX)
         return failure_set(&f->failure, -EMSGSIZE, "%zu bytes are more than a datagram holds (%u)",
                            length, FEED_DATAGRAM_MAX);
@@ -142,8 +148,11 @@ static int make_room(struct msgd_feed *f, size_t n)
 {
     if (f->n_datagrams < FEED_DATAGRAMS && f->length + n <= FEED_BYTES)
         return 0;
-    if (feed_send(f) == 0)
+    int error = feed_check_process(f);
+    if (error == 0 && feed_send(f) == 0)
         return 0;
+    if (error != 0)
+        return error;
     return failure_set(&f->failure, -EAGAIN,
                        "%u datagrams wait for room in the kernel: flush, then put again",
                        f->n_datagrams - f->n_gone);

@@ -36,6 +36,9 @@ struct msgd_feed {
     uint8_t bytes[FEED_BYTES];
 };
 
+/* Is this the process that opened it? 0 or -ESTALE. */
+int feed_check_process(struct msgd_feed *f) __attribute__((warn_unused_result));
+
 /* Ends the batch in hand: it is a datagram that waits. */
 void feed_close_batch(struct msgd_feed *f);
 

@@ -9,7 +9,6 @@
 #include <poll.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 /* Debian 11's headers do not have it. */
 #ifndef UDP_SEGMENT
@@ -215,10 +214,10 @@ static int wait_for_room(struct msgd_feed *f, int error, int64_t deadline)
 int msgd_feed_flush(struct msgd_feed *f, int timeout_ms)
 {
     int64_t deadline = deadline_after_ms(timeout_ms);
-    int error;
+    int error = feed_check_process(f);
 
-    if (f->pid != getpid())
-        return failure_set(&f->failure, -ESTALE, "this feed belongs to process %d", (int)f->pid);
+    if (error != 0)
+        return error;
     feed_close_batch(f);
     while ((error = feed_send(f)) != 0) {
         error = wait_for_room(f, error, deadline);

@@ -16,8 +16,17 @@
 /* Fills buf with a payload of exactly `size` bytes, PAYLOAD_MIN or more. Not ended by NUL. */
 static inline void payload_write(uint64_t n, uint8_t *buf, size_t size)
 {
-    int head = snprintf((char *)buf, size, "{\"n\":%llu,\"pad\":\"", (unsigned long long)n);
-    memset(buf + head, 'x', size - (size_t)head - 2);
+    uint8_t digits[20];
+    size_t first = sizeof digits, at = 5;
+    do
+        digits[--first] = (uint8_t)('0' + n % 10);
+    while ((n /= 10) > 0);
+    memcpy(buf, "{\"n\":", 5);
+    memcpy(buf + at, digits + first, sizeof digits - first);
+    at += sizeof digits - first;
+    memcpy(buf + at, ",\"pad\":\"", 8);
+    at += 8;
+    memset(buf + at, 'x', size - at - 2);
     memcpy(buf + size - 2, "\"}", 2);
 }
 
