@@ -53,8 +53,18 @@ static __attribute__((noinline)) bool walk_exact(json_walk *walk, const uint8_t 
     return walk(p, n, tail);
 }
 
-static inline __attribute__((always_inline)) bool text_is_valid(json_walk *walk, const uint8_t *p,
-                                                                size_t n, bool is_padded)
+#define ALWAYS_INLINE static inline __attribute__((always_inline))
+
+ALWAYS_INLINE bool walk_all(json_walk *walk, const uint8_t *p, size_t n, bool is_padded)
+{
+    if (!is_padded)
+        return walk_exact(walk, p, n);
+    return walk(p, n, p + (n - 1) / BLOCK_BYTES * BLOCK_BYTES);
+}
+
+/* Any text: white space around it, a string, a number, a word. */
+static __attribute__((noinline)) bool other_is_valid(json_walk *walk, const uint8_t *p, size_t n,
+                                                     bool is_padded)
 {
     const uint8_t *end = p + n;
 
@@ -67,9 +77,15 @@ static inline __attribute__((always_inline)) bool text_is_valid(json_walk *walk,
         return scalar_is_valid(p, n);
     if (end[-1] != '"' ? end[-1] != '}' && end[-1] != ']' : *p != '"')
         return false;
-    if (!is_padded)
-        return walk_exact(walk, p, n);
-    return walk(p, n, p + (n - 1) / BLOCK_BYTES * BLOCK_BYTES);
+    return walk_all(walk, p, n, is_padded);
+}
+
+/* Nearly every text begins and ends with a bracket. */
+ALWAYS_INLINE bool text_is_valid(json_walk *walk, const uint8_t *p, size_t n, bool is_padded)
+{
+    if (n < 2 || (p[0] | 0x20) != '{' || (p[n - 1] | 0x20) != '}')
+        return other_is_valid(walk, p, n, is_padded);
+    return walk_all(walk, p, n, is_padded);
 }
 
 bool json_text_is_valid_by(json_walk *walk, const uint8_t *bytes, size_t n, bool is_padded)

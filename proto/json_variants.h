@@ -15,6 +15,7 @@
 typedef bool json_walk(const uint8_t *p, size_t n, const uint8_t *tail);
 
 json_walk json_walk_avx512;
+json_walk json_walk_avx512_short; /* for json_walk_avx512 */
 json_walk json_walk_avx2;
 json_walk json_walk_sse2;
 json_walk json_walk_neon;

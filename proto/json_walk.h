@@ -100,6 +100,13 @@ ALWAYS_INLINE uint64_t nesting_follow(struct nesting *nesting, uint64_t brackets
     int64_t depth = nesting->depth, wrong = 0;
     int8_t *stack = nesting->stack + BLOCK_BYTES;
 
+    /* Most short texts are one object, with nothing in it that nests. */
+    if (depth == 1 && brackets != 0 && (brackets & ((brackets - 1) | open)) == 0) {
+        nesting->depth = 0;
+        nesting->in_object = 0;
+        return (brackets ^ (brackets - 1)) & in_object;
+    }
+
     for (; brackets != 0; brackets &= brackets - 1) {
         unsigned i = (unsigned)__builtin_ctzll(brackets);
         uint64_t until = brackets ^ (brackets - 1);

@@ -144,5 +144,5 @@ ALWAYS_INLINE void classes_load(struct classes *c, const uint8_t *p, const uint8
 
 bool json_walk_avx512(const uint8_t *p, size_t n, const uint8_t *tail)
 {
-    return n <= SHORT_BYTES ? json_walk_avx2(p, n, tail) : walk(p, n, tail);
+    return n <= SHORT_BYTES ? json_walk_avx512_short(p, n, tail) : walk(p, n, tail);
 }
