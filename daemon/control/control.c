@@ -304,22 +304,24 @@ static void ignore(void *context)
     (void)context;
 }
 
-/* What the last msgd held in memory goes when every worker has found its endpoints' part. */
+/* What the last msgd held in memory goes when every worker has found its endpoints' part, and no
+ * endpoint is still to be opened. */
 static void on_taken_up(void *context)
 {
     struct control *control = context;
 
     if (--control->n_passing > 0 || control->is_closing)
         return;
-    if (!control->is_vault_kept)
+    if (!control->is_vault_kept && !restore_is_awaited(control))
         vault_settle(control->vault);
-    control->options.serving(control->options.context);
+    if (!control->is_serving)
+        control->options.serving(control->options.context);
+    control->is_serving = true;
 }
 
-/* Behind the last endpoint that was taken up. */
-static void await_workers(struct control *control)
+void control_await_workers(struct control *control)
 {
-    control->n_passing = control->n_workers;
+    control->n_passing += control->n_workers;
     for (uint32_t i = 0; i < control->n_workers; i++) {
         if (worker_pass(control->workers[i], on_taken_up, control) == 0)
             continue;
@@ -359,7 +361,7 @@ int control_open(struct control **out, const struct control_options *options)
     statics_apply(control, &changes);
     restore_finish(control);
     *out = control;
-    await_workers(control);
+    control_await_workers(control);
     passing_resume(control);
     return 0;
 }

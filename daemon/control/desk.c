@@ -15,6 +15,7 @@
 #include "daemon/control/tap.h"
 #include "daemon/control/visit.h"
 #include "daemon/control/watchers.h"
+#include "daemon/data/vault.h"
 
 #include <errno.h>
 #include <net/if.h>
@@ -52,7 +53,7 @@ static void desk_free(struct desk *desk)
     quota_give_endpoint(desk->control->quota, desk->uid);
     list_remove(&desk->by_change);
     list_remove(&desk->vacated);
-    past_free(desk->past);
+    restore_end_past(desk);
     free(desk);
 }
 
@@ -102,7 +103,11 @@ static int open_here(struct desk *desk, struct opening *o)
 
     keeping_take_sockets(desk->control, o->number, o->taken);
     memcpy(options.inherited, o->taken, sizeof(options.inherited));
-    return endpoint_open(&o->endpoint, &options, o->why);
+    int r = endpoint_open(&o->endpoint, &options, o->why);
+    /* They are closed: while the stash has them nobody could have their port. */
+    if (r < 0 && (o->taken[0] >= 0 || o->taken[1] >= 0))
+        keeping_drop_sockets(desk->control, o->number);
+    return r;
 }
 
 static int open_in_range(struct desk *desk, struct opening *o)
@@ -135,13 +140,13 @@ static void take_endpoint(struct desk *desk, const struct opening *o)
     desk->number = o->number;
     if (desk->past && desk->past->number == o->number)
         desk->past->ids = NULL; /* it has them */
-    desk->past = past_free(desk->past);
     keeping_hold_sockets(desk, o->endpoint, o->taken);
     registry_bound(desk->control->registry, desk->entry, &o->settings.address);
     /* Posted before the first message can be. */
     if (!is_saved)
         keeping_save(desk);
     worker_add(desk_worker(desk), o->endpoint);
+    restore_end_past(desk);
     desk_changed(desk);
     holders_connect(desk);
 }
@@ -221,11 +226,11 @@ static int make_way(struct desk *desk, const struct connection *but, uint16_t po
 static int move(struct desk *desk, const struct settings *settings,
                 const struct desk_change *change, struct open_failure *why)
 {
-    struct opening o = {.settings = *settings,
-                        .number = store_next_number(desk->control->options.store),
-                        .why = why};
+    struct opening o = {.settings = *settings, .number = desk->number, .why = why};
     int r;
 
+    if (desk->entry->endpoint)
+        o.number = store_next_number(desk->control->options.store);
     o.settings.address = *change->where;
     r = open_sockets(desk, &o);
     if (r == -EADDRINUSE)
@@ -339,6 +344,7 @@ int desk_remove(struct desk *desk, enum drop_reason reason, struct call *call)
     if (entry->endpoint && desk_close(desk, reason, &leaving) < 0)
         return -ENOMEM;
     if (!leaving) {
+        vault_forget(control->vault, desk->number);
         keeping_end(control, desk->number);
         keeping_forget_messages(control, desk->number);
     }

@@ -173,15 +173,20 @@ void keeping_hold_sockets(struct desk *desk, const struct endpoint *endpoint, co
     }
 }
 
-void keeping_end(struct control *control, uint64_t number)
+void keeping_drop_sockets(struct control *control, uint64_t number)
 {
-    struct keeping_job *k = new_job(control, STORE_DELETE_REGISTRATION, 0);
-
     for (uint32_t i = 0; i < 2; i++) {
         struct stash_item item = socket_item(number, i);
 
         stash_remove(control->options.stash, &item);
     }
+}
+
+void keeping_end(struct control *control, uint64_t number)
+{
+    struct keeping_job *k = new_job(control, STORE_DELETE_REGISTRATION, 0);
+
+    keeping_drop_sockets(control, number);
     if (!k)
         return;
     k->job.registration = (struct store_registration){.number = number};

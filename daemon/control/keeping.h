@@ -23,6 +23,8 @@ void keeping_save(struct desk *desk);
 void keeping_take_sockets(struct control *control, uint64_t number, int sockets[2]);
 /* Puts the endpoint's sockets into the stash, but for those that were taken from there. */
 void keeping_hold_sockets(struct desk *desk, const struct endpoint *endpoint, const int taken[2]);
+/* The stash holds none for the endpoint of that number. */
+void keeping_drop_sockets(struct control *control, uint64_t number);
 /* Neither is kept any more: the endpoint of that number leaves. */
 void keeping_end(struct control *control, uint64_t number);
 /* Nor are its messages: it has left. */

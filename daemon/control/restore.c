@@ -7,6 +7,7 @@
 #include "daemon/control/keeping.h"
 #include "daemon/control/state.h"
 #include "daemon/data/spooling.h"
+#include "daemon/data/vault.h"
 #include "daemon/store/stash.h"
 
 #include <errno.h>
@@ -279,9 +280,44 @@ void restore_names(struct control *control)
 
 /* ---- The end ---- */
 
+void restore_end_past(struct desk *desk)
+{
+    struct control *control = desk->control;
+
+    if (!desk->past)
+        return;
+    desk->past = past_free(desk->past);
+    /* Not while control opens: behind all of them is one wait. */
+    if ((control->is_serving || control->n_passing > 0) && !control->is_closing &&
+        vault_has_past(control->vault))
+        control_await_workers(control);
+}
+
+/* Of that endpoint; 0: of any. */
+static bool is_awaited(const struct control *control, uint64_t number)
+{
+    list_for_each(at, next, &control->desks)
+    {
+        const struct desk *desk = list_member(at, struct desk, by_change);
+
+        if (desk->past && (number == 0 || desk->number == number))
+            return true;
+    }
+    return false;
+}
+
+bool restore_is_awaited(const struct control *control)
+{
+    return is_awaited(control, 0);
+}
+
+/* The sockets of an endpoint that cannot be opened now wait, too. */
 static void remove_item(void *context, const struct stash_item *item)
 {
-    stash_remove(context, item);
+    struct control *control = context;
+
+    if (!is_awaited(control, item->key))
+        stash_remove(control->options.stash, item);
 }
 
 static void let_go(struct control *control, struct list *list)
@@ -290,6 +326,7 @@ static void let_go(struct control *control, struct list *list)
         struct past *past = list_member(list->next, struct past, link);
 
         if (control->port) {
+            vault_forget(control->vault, past->number);
             keeping_end(control, past->number);
             keeping_forget_messages(control, past->number);
         }
@@ -308,5 +345,5 @@ void restore_finish(struct control *control)
     table_deinit(&restored->by_name);
     table_deinit(&restored->by_number);
     *restored = (struct restored){0};
-    stash_each_left(control->options.stash, STASH_SOCKET, remove_item, control->options.stash);
+    stash_each_left(control->options.stash, STASH_SOCKET, remove_item, control);
 }

@@ -53,6 +53,10 @@ struct past *restore_find(const struct control *control, const char *name);
 /* A static name's desk goes on where its past ended, if there is one: number, generation, address,
  * lease. Before it is opened. */
 void restore_static(struct desk *desk);
+/* The desk has been opened, or goes: its past has no part in it any more. */
+void restore_end_past(struct desk *desk);
+/* Is there a desk that has not been opened yet, and has a past? */
+bool restore_is_awaited(const struct control *control);
 /* What nobody took up is let go of. Once, or not at all. */
 void restore_finish(struct control *control);
 

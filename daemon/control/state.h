@@ -40,6 +40,7 @@ struct control {
     struct account journals; /* messages that wait for the disk */
     uint32_t n_passing;      /* workers that have not taken up everything yet */
     bool is_vault_kept;      /* they will not all say so */
+    bool is_serving;         /* every one has, once */
     struct passing passing;  /* of sessions, from the last msgd and to the next */
     int64_t since_wall_ns;
 
@@ -76,6 +77,10 @@ struct control {
 /* CLOCK_BOOTTIME in ms, CLOCK_REALTIME in ns. */
 int64_t control_now_ms(void);
 int64_t control_wall_ns(void);
+
+/* An endpoint of a predecessor has been posted to its worker: its memory is let go of behind that.
+ */
+void control_await_workers(struct control *control);
 
 /* While closing: goes on when the last handle is closed. */
 void control_check_closed(struct control *control);

@@ -198,6 +198,14 @@ void vault_give_row(struct vault *v, struct endpoint_state *row)
     give_row(v, row);
 }
 
+void vault_forget(struct vault *v, uint64_t number)
+{
+    struct endpoint_state *row = find_past(v, number);
+
+    if (row != NULL)
+        vault_give_row(v, row);
+}
+
 /* ---- Memory of workers and links ---- */
 
 static int put(struct vault *v, uint32_t kind, uint64_t key, const struct shared_memory *m)

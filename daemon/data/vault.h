@@ -62,6 +62,8 @@ struct vault *vault_close(struct vault *v);
 /* The row of an endpoint: its predecessor's (*is_past), or a new one; NULL: there is no room. */
 struct endpoint_state *vault_row(struct vault *v, uint64_t number, bool *is_past) MUST_USE;
 void vault_give_row(struct vault *v, struct endpoint_state *row);
+/* A predecessor's endpoint is never opened again. Fine if there is none of that number. */
+void vault_forget(struct vault *v, uint64_t number);
 
 /* Makes a worker's memory and keeps it. batch_bytes: of what begins with a struct batch_head. */
 int vault_worker(struct vault *v, struct worker_memory *out, uint32_t n_chunks,

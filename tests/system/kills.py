@@ -91,7 +91,7 @@ class Segments(Batches):
 
 
 class Feeder(threading.Thread):
-    """Gives msgsend the numbers from 1 on, 20,000 a second at most, until it is stopped: n is the last one."""
+    """Gives msgsend the numbers from 1 on, 5,000 a second at most, until it is stopped: n is the last one."""
 
     def __init__(self, program):
         super().__init__(daemon=True)
@@ -103,7 +103,7 @@ class Feeder(threading.Thread):
             self.program.process.stdin.write(lines.encode())
             self.program.process.stdin.flush()
             self.n += 40
-            time.sleep(0.002)
+            time.sleep(0.008)
         self.program.process.stdin.close()
 
     def stop(self):

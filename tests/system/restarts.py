@@ -10,8 +10,9 @@ import struct
 import sys
 import threading
 
-from msgd_keeper import Keeper
-from msgd_test import Connection, Program, Story, build_path, free_port, main, numbered, run, send_udp, wait_until
+from msgd_keeper import Keeper, KeptDaemon
+from msgd_test import (Connection, Program, Story, build_path, free_port, main, numbered, run, send_udp, udp_socket,
+                       wait_until)
 
 
 def arrived(progress):
@@ -192,6 +193,50 @@ class Registrations(Story):
         msgd.kill()
         msgd.launch()
         self.assertIsNone(msgd.find("brief"))
+
+    def test_what_waits_at_an_endpoint_that_cannot_be_opened_waits_on(self):
+        """Its address is another's for a time, in which msgd is killed and started again."""
+        msgd = self.start({"endpoints": [{"name": "alarms", "port": 0}]}, kind=KeptDaemon)
+        msgd.call("Register", name="other", port=0, lease_s=-1)
+        numbers = [str(n) for n in range(20)]
+        for name in ("alarms", "other"):
+            msgd.send(name, numbers)
+            msgd.wait_for_ledger(name, queued=20)
+        taken = udp_socket()
+        msgd.write_config({"endpoints": [{"name": "alarms", "port": taken.getsockname()[1]}]})
+        for end in (msgd.kill, msgd.restart, msgd.kill):
+            end()
+            msgd.wait_for_state("alarms", "pending")
+            self.assertEqual(msgd.ledger("other")["queued"], 20)
+        taken.close()
+        msgd.wait_for_state("alarms", "held", 20)
+        for name in ("alarms", "other"):
+            consumer = msgd.receive(name)
+            self.assertEqual(consumer.payloads(20), numbers)
+            consumer.close()
+            ledger = msgd.wait_for_ledger(name, delivered=20, queued=0)
+            self.assertEqual(sum(ledger["dropped"].values()), 0)
+        msgd.send("alarms", ["1"])
+        msgd.wait_for_ledger("alarms", delivered=20, queued=1)
+        msgd.kill()
+        msgd.wait_for_ledger("alarms", delivered=20, queued=1)
+
+    def test_an_endpoint_that_could_not_be_opened_can_go(self):
+        taken = udp_socket()
+        self.addCleanup(taken.close)
+        msgd = self.start({"endpoints": [{"name": "alarms", "port": 0}]}, kind=KeptDaemon)
+        msgd.send("alarms", ["1"])
+        msgd.wait_for_ledger("alarms", queued=1)
+        msgd.write_config({"endpoints": [{"name": "alarms", "port": taken.getsockname()[1]}]})
+        msgd.kill()
+        msgd.wait_for_state("alarms", "pending")
+        msgd.sent.clear()
+        msgd.write_config({})
+        msgd.call("Reload")
+        self.assertIsNone(msgd.find("alarms"))
+        for end in (msgd.restart, msgd.kill):
+            end()
+            self.assertIsNone(msgd.find("alarms"))
 
     def test_the_configuration_decides_which_static_endpoints_there_are(self):
         msgd = self.start({"endpoints": [{"name": "alarms", "port": 0}, {"name": "old", "port": 0}]})
