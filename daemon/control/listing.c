@@ -140,6 +140,40 @@ static void put_sessions(struct json_writer *w, const struct listing *l)
     json_end_array(w);
 }
 
+/* Is so much of the bound used that it may be in the way? 0: there is no bound. */
+static bool is_near(uint64_t used, uint64_t bound)
+{
+    return bound > 0 && used >= bound - bound / 20;
+}
+
+static const char *spool_state(const struct listing *l, const struct spool_info *spool)
+{
+    const struct settings *s = &l->entry->settings;
+    bool is_full = l->store == STORE_FULL || is_near(spool->bytes, s->spool_bytes) ||
+                   (s->spool_messages > 0 && spool->messages >= s->spool_messages);
+
+    if (spool->is_failed || l->store == STORE_FAILED)
+        return store_state_name(STORE_FAILED);
+    return store_state_name(is_full ? STORE_FULL : STORE_OPEN);
+}
+
+static void put_spool(struct json_writer *w, const struct listing *l)
+{
+    const struct spool_info *spool = l->snapshot ? &l->snapshot->spool : NULL;
+
+    if (!spool || !spool->is_on) {
+        json_put_null(w, "spool");
+        return;
+    }
+    json_begin_object(w, "spool");
+    json_put_uint(w, "messages", spool->messages);
+    json_put_uint(w, "bytes", spool->bytes);
+    put_time_or_null(w, "since", spool->since_ns);
+    json_put_uint(w, "waiting", spool->n_waiting);
+    json_put_string(w, "state", spool_state(l, spool));
+    json_end_object(w);
+}
+
 static void put_sources(struct json_writer *w, const struct snapshot *s)
 {
     char address[ADDRESS_TEXT_MAX];
@@ -189,6 +223,7 @@ void listing_write(struct json_writer *w, const struct listing *l)
     json_put_uint(w, "bytes", l->entry->settings.mailbox_bytes);
     json_put_uint(w, "used", l->snapshot ? l->snapshot->mailbox_used : 0);
     json_end_object(w);
+    put_spool(w, l);
     put_consumers(w, l);
     put_sessions(w, l);
     listing_write_ledger(w, l->snapshot ? &l->snapshot->ledger : &none);

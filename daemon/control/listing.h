@@ -6,6 +6,7 @@
 #include "daemon/core/ledger.h"
 #include "daemon/core/registry.h"
 #include "daemon/data/worker.h"
+#include "daemon/store/store.h"
 #include "proto/json_writer.h"
 
 #include <stdbool.h>
@@ -38,6 +39,7 @@ struct listing_session {
 struct listing {
     const struct entry *entry;
     const struct snapshot *snapshot; /* NULL: it is not bound */
+    enum store_state store;
     uint32_t receive_buffer_granted;
     bool is_for_owner; /* or an administrator: with exe and sources */
     const char *user;  /* NULL: unknown */

@@ -9,12 +9,14 @@
 #include "daemon/control/state.h"
 #include "daemon/control/statics.h"
 #include "daemon/control/survey.h"
+#include "daemon/store/store.h"
 #include "proto/text.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -63,6 +65,23 @@ static void put_limits(struct json_writer *w, const struct config_limits *limits
     json_end_object(w);
 }
 
+static void put_store(struct json_writer *w, const struct control *control)
+{
+    struct store_info info;
+
+    store_info(control->options.store, &info);
+    json_begin_object(w, "store");
+    json_put_string(w, "path", store_path(control->options.store));
+    json_put_string(w, "state", store_state_name(info.state));
+    json_put_string(w, "error", info.error ? strerrordesc_np(-info.error) : NULL);
+    json_put_uint(w, "max_bytes", info.max_bytes);
+    json_put_uint(w, "used_bytes", info.used_bytes);
+    json_put_uint(w, "file_bytes", info.file_bytes);
+    json_put_uint(w, "free_bytes", info.free_bytes);
+    json_put_uint(w, "damaged_rows", info.damaged_rows);
+    json_end_object(w);
+}
+
 static void put_process(struct json_writer *w, const struct control *control)
 {
     struct rlimit descriptors = {0};
@@ -96,6 +115,7 @@ void method_get_info(struct call *call)
     put_range(w, "port_range", config->port_range);
     put_range(w, "session_port_range", config->session_port_range);
     put_limits(w, &config->limits);
+    put_store(w, control);
     call_finish(call);
 }
 
@@ -124,6 +144,7 @@ static bool on_row(void *context, const struct desk *desk, const struct snapshot
         row->mailbox_used = s->mailbox_used;
         row->n_stalled = s->n_stalled;
         row->ledger = s->ledger;
+        row->spool = s->spool;
     }
     g->n_rows++;
     return true;
@@ -146,6 +167,7 @@ static void write_text(const struct gathering *g, const struct control *control,
         .since_ns = control->since_wall_ns,
     };
 
+    store_info(control->options.store, &metrics.store);
     for (uint32_t i = 0; i < metrics.n_workers; i++)
         worker_info(control->workers[i], &workers[i]);
     metrics_write(out, &metrics);

@@ -12,6 +12,7 @@
 #include "daemon/control/survey.h"
 #include "daemon/control/visit.h"
 #include "daemon/control/watchers.h"
+#include "daemon/store/store.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -161,6 +162,7 @@ static bool on_row(void *context, const struct desk *desk, const struct snapshot
 
     if (!watch->call || !call_is_live(watch->call))
         return false;
+    listing.store = store_state(watch->control->options.store);
     listing.n_consumers = describe_consumers(desk, s, consumers);
     listing.is_for_owner = access_may_own(watch->call, entry);
     listing.user = user_names_get(&watch->control->users, entry->owner.uid);

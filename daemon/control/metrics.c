@@ -62,6 +62,7 @@ LEDGER_VALUE(is_kernel_dropped_exact)
 LEDGER_VALUE(received)
 LEDGER_VALUE(delivered)
 LEDGER_VALUE(queued)
+LEDGER_VALUE(spooled)
 LEDGER_VALUE(protocol)
 
 static uint64_t value_mailbox_bytes(const struct metrics_row *r)
@@ -72,6 +73,16 @@ static uint64_t value_mailbox_bytes(const struct metrics_row *r)
 static uint64_t value_mailbox_used(const struct metrics_row *r)
 {
     return r->mailbox_used;
+}
+
+static uint64_t value_spool_bytes(const struct metrics_row *r)
+{
+    return r->spool.bytes;
+}
+
+static uint64_t value_spool_waiting(const struct metrics_row *r)
+{
+    return r->spool.n_waiting;
 }
 
 static uint64_t value_consumers(const struct metrics_row *r)
@@ -93,10 +104,13 @@ static const struct row_metric row_metrics[] = {
     {"received_total", "counter", "Messages that came.", value_received},
     {"delivered_total", "counter", "Messages that a consumer released.", value_delivered},
     {"queued", "gauge", "Messages in the mailbox.", value_queued},
+    {"spooled", "gauge", "Messages on disk alone.", value_spooled},
     {"protocol_total", "counter", "Datagrams that are protocol and end in no mailbox.",
      value_protocol},
     {"mailbox_bytes", "gauge", "The mailbox's bound.", value_mailbox_bytes},
     {"mailbox_used_bytes", "gauge", "Bytes in the mailbox.", value_mailbox_used},
+    {"spool_bytes", "gauge", "Bytes of messages on disk alone.", value_spool_bytes},
+    {"spool_waiting", "gauge", "Messages on their way to the disk.", value_spool_waiting},
     {"consumers", "gauge", "Attached or receiving consumers.", value_consumers},
     {"consumers_stalled", "gauge",
      "Consumers that hold messages and have released none for stall_s.", value_stalled},
@@ -226,6 +240,21 @@ static void put_workers(FILE *out, const struct metrics *m)
     put_sum(out, "arena_bytes", "gauge", "Memory that messages lie in.", sum.bytes_resident);
 }
 
+static void put_store(FILE *out, const struct store_info *s)
+{
+    put_family(out, "store_state", "gauge", "1 for the state that the database is in.");
+    fprintf(out, "msgd_store_state{state=\"%s\"} 1\n", store_state_name(s->state));
+    put_sum(out, "store_max_bytes", "gauge", "The database's bound on disk.", s->max_bytes);
+    put_sum(out, "store_used_bytes", "gauge", "Bytes of the database in use.", s->used_bytes);
+    put_sum(out, "store_file_bytes", "gauge", "Bytes of the database's files.", s->file_bytes);
+    put_sum(out, "store_free_bytes", "gauge", "Bytes that the database's file system has left.",
+            s->free_bytes);
+    put_sum(out, "store_commits_total", "counter", "Transactions of the database.", s->commits);
+    put_sum(out, "store_messages_total", "counter", "Messages that were put on disk.", s->appended);
+    put_sum(out, "store_damaged_rows", "gauge", "Rows of the database that were set aside.",
+            s->damaged_rows);
+}
+
 void metrics_write(FILE *out, const struct metrics *m)
 {
     put_family(out, "build_info", "gauge", "Always 1.");
@@ -241,6 +270,7 @@ void metrics_write(FILE *out, const struct metrics *m)
     put_sum(out, "quarantine_unwritten", "gauge", "Datagrams in quarantine that are not on disk.",
             m->quarantine_unwritten);
     put_sum(out, "sessions", "gauge", "Sessions that are offered, open or ending.", m->sessions);
+    put_store(out, &m->store);
     put_workers(out, m);
     put_sessions(out, m);
     for (size_t i = 0; i < sizeof(row_metrics) / sizeof(row_metrics[0]); i++)

@@ -7,6 +7,7 @@
 #include "daemon/core/registry.h"
 #include "daemon/core/settings.h"
 #include "daemon/data/worker.h"
+#include "daemon/store/store.h"
 #include "proto/address.h"
 
 #include <stddef.h>
@@ -23,6 +24,7 @@ struct metrics_row {
     uint64_t mailbox_bytes;
     uint64_t mailbox_used;
     struct ledger ledger;
+    struct spool_info spool;
 };
 
 struct metrics {
@@ -36,6 +38,7 @@ struct metrics {
     uint64_t quarantine_bytes;
     uint64_t quarantine_discarded;
     uint64_t quarantine_unwritten;
+    struct store_info store;
     int64_t since_ns; /* CLOCK_REALTIME */
 };
 

@@ -89,6 +89,8 @@ struct store_info {
 };
 /* Any thread. */
 void store_info(const struct store *store, struct store_info *out);
+/* Of the database's file. */
+const char *store_path(const struct store *store);
 /* "open", "full", "failed". */
 const char *store_state_name(enum store_state state);
 

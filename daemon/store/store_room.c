@@ -169,6 +169,11 @@ enum store_state store_state(const struct store *s)
     return (enum store_state)atomic_load_explicit(&s->state, memory_order_acquire);
 }
 
+const char *store_path(const struct store *s)
+{
+    return s->path;
+}
+
 const char *store_state_name(enum store_state state)
 {
     static const char *const names[] = {

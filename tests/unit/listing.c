@@ -180,3 +180,63 @@ Test(listing, shows_each_consumer)
     cr_assert_eq(number(json_array_get(rows, 1), "missed"), 9);
     json_decref(value);
 }
+
+Test(listing, shows_what_is_on_disk)
+{
+    static const struct {
+        const char *name;
+        struct spool_info spool;
+        enum store_state store;
+        uint64_t max_bytes, max_messages;
+        const char *state;
+    } cases[] = {
+        {"some", {.is_on = true, .messages = 3, .bytes = 900}, STORE_OPEN, 1000, 0, "open"},
+        {"nearly all", {.is_on = true, .bytes = 950}, STORE_OPEN, 1000, 0, "full"},
+        {"no bound", {.is_on = true, .bytes = 950}, STORE_OPEN, 0, 0, "open"},
+        {"one less", {.is_on = true, .messages = 9}, STORE_OPEN, 1000, 10, "open"},
+        {"as many as may be", {.is_on = true, .messages = 10}, STORE_OPEN, 1000, 10, "full"},
+        {"no room in the database", {.is_on = true}, STORE_FULL, 1000, 0, "full"},
+        {"a failed database", {.is_on = true, .bytes = 990}, STORE_FAILED, 1000, 0, "failed"},
+        {"a failed write", {.is_on = true, .is_failed = true}, STORE_FULL, 1000, 0, "failed"},
+    };
+    struct entry e = entry();
+    struct snapshot s = {.n_sources = 0};
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct listing l = {.entry = &e, .snapshot = &s, .store = cases[i].store};
+        json_t *value, *spool;
+
+        s.spool = cases[i].spool;
+        s.spool.n_waiting = 7;
+        e.settings.spool_bytes = cases[i].max_bytes;
+        e.settings.spool_messages = cases[i].max_messages;
+        value = written(&l);
+        spool = json_object_get(value, "spool");
+        cr_expect_str_eq(text(spool, "state"), cases[i].state, "%s", cases[i].name);
+        cr_expect_eq(number(spool, "messages"), (json_int_t)cases[i].spool.messages);
+        cr_expect_eq(number(spool, "bytes"), (json_int_t)cases[i].spool.bytes);
+        cr_expect_eq(number(spool, "waiting"), 7);
+        cr_expect(json_is_null(json_object_get(spool, "since")));
+        json_decref(value);
+    }
+}
+
+Test(listing, says_since_when_something_is_on_disk_and_nothing_where_nothing_goes_there)
+{
+    struct entry e = entry();
+    struct snapshot s = {.spool = {.is_on = true, .since_ns = 1500000000}};
+    struct listing l = {.entry = &e, .snapshot = &s};
+    json_t *value = written(&l);
+
+    cr_assert_str_eq(text(json_object_get(value, "spool"), "since"),
+                     "1970-01-01T00:00:01.500000000Z");
+    json_decref(value);
+    s.spool.is_on = false;
+    value = written(&l);
+    cr_assert(json_is_null(json_object_get(value, "spool")));
+    json_decref(value);
+    l.snapshot = NULL;
+    value = written(&l);
+    cr_assert(json_is_null(json_object_get(value, "spool")));
+    json_decref(value);
+}

@@ -89,3 +89,24 @@ Test(metrics, adds_up_the_workers)
     cr_assert(strstr(text, "\nmsgd_tap_missed_total 7\n"));
     free(text);
 }
+
+Test(metrics, shows_the_database_and_what_each_endpoint_has_there)
+{
+    struct metrics_row rows[] = {row("thermo", "127.0.0.1:7000")};
+    struct metrics m = {.rows = rows,
+                        .n_rows = 1,
+                        .store = {.state = STORE_FULL, .used_bytes = 900, .max_bytes = 1000}};
+    char *text;
+
+    rows[0].ledger.spooled = 5;
+    rows[0].spool.bytes = 640;
+    rows[0].spool.n_waiting = 2;
+    text = text_of(&m);
+    cr_assert(strstr(text, "\nmsgd_store_state{state=\"full\"} 1\n"));
+    cr_assert(strstr(text, "\nmsgd_store_used_bytes 900\n"));
+    cr_assert(strstr(text, "\nmsgd_store_max_bytes 1000\n"));
+    cr_assert(strstr(text, "\nmsgd_spooled{name=\"thermo\",address=\"127.0.0.1:7000\"} 5\n"));
+    cr_assert(strstr(text, "\nmsgd_spool_bytes{name=\"thermo\",address=\"127.0.0.1:7000\"} 640\n"));
+    cr_assert(strstr(text, "\nmsgd_spool_waiting{name=\"thermo\",address=\"127.0.0.1:7000\"} 2\n"));
+    free(text);
+}
