@@ -84,6 +84,14 @@ static void check_kernel_drops(const struct host_facts *f, struct host_check *c)
         ADVICE(c, "msgls --drops shows where, and msgls what would help");
 }
 
+static void check_database(const struct host_facts *f, struct host_check *c)
+{
+    c->name = "database";
+    c->is_ok = f->database_advice[0] == '\0';
+    FOUND(c, "%s", f->database[0] != '\0' ? f->database : "not known while msgd is not running");
+    ADVICE(c, "%s", f->database_advice);
+}
+
 static void check_firewall(const struct host_facts *f, struct host_check *c)
 {
     static const char *const names[] = {"none was seen", "ufw is on", "firewalld is running",
@@ -108,7 +116,8 @@ void check_host(const struct host_facts *f, struct host_check out[HOST_CHECKS])
     check_range("session_port_range", f->session_port_range, f, &out[3]);
     check_descriptors(f, &out[4]);
     check_kernel_drops(f, &out[5]);
-    check_firewall(f, &out[6]);
+    check_database(f, &out[6]);
+    check_firewall(f, &out[7]);
 }
 
 void host_range_parse(const char *text, int64_t out[2])

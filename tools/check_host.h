@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define HOST_TEXT_MAX 600
+
 enum host_firewall {
     FIREWALL_NONE, /* none that can be seen */
     FIREWALL_UFW,
@@ -25,8 +27,10 @@ struct host_facts {
     int64_t session_port_range[2];
     int64_t descriptors_used;
     int64_t descriptors_limit;
-    int64_t receive_buffer_errors; /* Udp RcvbufErrors and Udp6 Udp6RcvbufErrors */
-    int64_t n_kernel_dropped;      /* of the endpoints of msgd */
+    int64_t receive_buffer_errors;       /* Udp RcvbufErrors and Udp6 Udp6RcvbufErrors */
+    int64_t n_kernel_dropped;            /* of the endpoints of msgd */
+    char database[HOST_TEXT_MAX];        /* how it is; "": not known */
+    char database_advice[HOST_TEXT_MAX]; /* "": nothing is wrong with it */
     enum host_firewall firewall;
     int64_t n_open; /* endpoints that others than this host can reach */
 };
@@ -34,11 +38,11 @@ struct host_facts {
 struct host_check {
     const char *name;
     bool is_ok;
-    char found[300];
-    char advice[300]; /* "": none */
+    char found[HOST_TEXT_MAX];
+    char advice[HOST_TEXT_MAX]; /* "": none */
 };
 
-#define HOST_CHECKS 7
+#define HOST_CHECKS 8
 
 /* Judges the facts. */
 void check_host(const struct host_facts *facts, struct host_check out[HOST_CHECKS]);

@@ -33,8 +33,9 @@ static void read_ledger(const json_t *ledger, struct endpoint *out)
     out->kernel_dropped = count_at(ledger, "kernel_dropped");
     out->is_kernel_dropped_exact = !json_is_false(json_object_get(ledger, "kernel_dropped_exact"));
     out->drops = json_object_get(ledger, "dropped");
-    uint64_t kept = count_at(ledger, "delivered") + out->queued + count_at(ledger, "spooled") +
-                    count_at(ledger, "protocol");
+    out->spooled = count_at(ledger, "spooled");
+    uint64_t kept =
+        count_at(ledger, "delivered") + out->queued + out->spooled + count_at(ledger, "protocol");
     /* Not from the reasons: those are for the owner's eyes. */
     out->dropped = out->received > kept ? out->received - kept : 0;
 }
@@ -61,6 +62,8 @@ void endpoint_read(const json_t *json, struct endpoint *out)
         .receive_buffer_bytes = count_at(json, "receive_buffer_bytes"),
         .receive_buffer_granted = count_at(json, "receive_buffer_granted"),
         .consumers = json_object_get(json, "consumers"),
+        .spool =
+            json_is_object(json_object_get(json, "spool")) ? json_object_get(json, "spool") : NULL,
     };
     read_ledger(json_object_get(json, "ledger"), out);
 }
@@ -158,6 +161,7 @@ static void say_away(const struct report *r)
     char ago[FIGURE_MAX], left[FIGURE_MAX], queued[FIGURE_MAX];
     if (strcmp(e->state, "away") != 0)
         return;
+    uint64_t waiting = e->queued + e->spooled;
     int64_t since = figure_seconds(e->away_since);
     char lease[64] = "kept forever";
     if (e->lease_left_s >= 0)
@@ -166,7 +170,7 @@ static void say_away(const struct report *r)
     say(r, "%s: its consumer is away since %.19s%s (%s), %s; %s message%s wait%s", e->name,
         e->away_since != NULL ? e->away_since : "?", e->away_since != NULL ? "Z" : "",
         since >= 0 ? figure_duration(r->around->now_s - since, ago) : "?", lease,
-        figure_exact(e->queued, queued), e->queued == 1 ? "" : "s", e->queued == 1 ? "s" : "");
+        figure_exact(waiting, queued), waiting == 1 ? "" : "s", waiting == 1 ? "s" : "");
 }
 
 static void say_stalled(const struct report *r)
@@ -201,7 +205,8 @@ static void say_full(const struct report *r)
     const struct endpoint *e = r->e;
     char used[FIGURE_MAX], bytes[FIGURE_MAX], lost[FIGURE_MAX];
     uint64_t dropped = count_at(e->drops, "mailbox_full");
-    if (dropped == 0 && !is_full(e))
+    bool is_in_the_way = is_full(e) && strcmp(e->when_full, "spool") != 0;
+    if (dropped == 0 && !is_in_the_way)
         return;
     say(r,
         "%s: the mailbox %s full (%s of %s used now), %s message%s dropped (%s); a faster consumer "
@@ -210,6 +215,26 @@ static void say_full(const struct report *r)
         e->name, is_full(e) ? "is" : "was", figure_bytes(e->mailbox_used, used),
         figure_bytes(e->mailbox_bytes, bytes), figure_exact(dropped, lost),
         dropped == 1 ? " was" : "s were", e->when_full);
+}
+
+static void say_spool(const struct report *r)
+{
+    const struct endpoint *e = r->e;
+    char lost[FIGURE_MAX], bytes[FIGURE_MAX], n[FIGURE_MAX];
+    const char *state = text_at(e->spool, "state", "open");
+    uint64_t dropped = count_at(e->drops, "spool_full") + count_at(e->drops, "spool_failed");
+    if (dropped == 0 && strcmp(state, "open") == 0)
+        return;
+    say(r, "%s: its spool %s (%s message%s, %s on disk now), %s message%s dropped; %s", e->name,
+        strcmp(state, "failed") == 0 ? "has failed"
+        : strcmp(state, "full") == 0 ? "is full"
+                                     : "was full or had failed",
+        figure_exact(e->spooled, n), e->spooled == 1 ? "" : "s",
+        figure_bytes(count_at(e->spool, "bytes"), bytes), figure_exact(dropped, lost),
+        dropped == 1 ? " was" : "s were",
+        strcmp(state, "failed") == 0
+            ? "see the log and the disk, then start msgd again"
+            : "a faster consumer, a larger --spool-bytes or more room for the database helps");
 }
 
 static void say_kernel_drops(const struct report *r)
@@ -251,6 +276,7 @@ void endpoint_troubles(const struct endpoint *e, const struct surroundings *arou
     say_pending(&r);
     say_kernel_drops(&r);
     say_full(&r);
+    say_spool(&r);
     say_stalled(&r);
     say_away(&r);
     say_small_buffer(&r);

@@ -28,8 +28,10 @@ struct endpoint {
     uint64_t receive_buffer_granted;
     const json_t *consumers; /* an array or NULL */
     uint64_t received;
-    uint64_t queued;
-    uint64_t dropped; /* by msgd, all reasons */
+    uint64_t queued;     /* in memory */
+    uint64_t spooled;    /* on disk alone */
+    const json_t *spool; /* an object, or NULL: nothing goes to disk */
+    uint64_t dropped;    /* by msgd, all reasons */
     uint64_t kernel_dropped;
     bool is_kernel_dropped_exact;
     const json_t *drops; /* an object or NULL */

@@ -4,6 +4,7 @@
 
 #include "proto/address.h"
 #include "proto/json_input.h"
+#include "tools/database.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -75,6 +76,16 @@ static void read_range(const json_t *range, int64_t out[2])
     out[1] = json_integer_value(json_array_get(range, 1));
 }
 
+static void gather_database(const json_t *store, struct host_facts *out)
+{
+    char text[DATABASE_TEXT_MAX];
+    if (store == NULL)
+        return;
+    snprintf(out->database, sizeof out->database, "%s", database_found(store, text));
+    if (database_advice(store, text) != NULL)
+        snprintf(out->database_advice, sizeof out->database_advice, "%s", text);
+}
+
 static void gather_daemon(struct msgd *m, struct host_facts *out)
 {
     json_t *info = call(m, "io.msgd.GetInfo");
@@ -90,6 +101,7 @@ static void gather_daemon(struct msgd *m, struct host_facts *out)
     read_range(json_object_get(info, "session_port_range"), out->session_port_range);
     out->descriptors_used = json_integer_value(json_object_get(info, "descriptors_used"));
     out->descriptors_limit = json_integer_value(json_object_get(info, "descriptors_limit"));
+    gather_database(json_object_get(info, "store"), out);
     json_decref(info);
 }
 

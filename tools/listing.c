@@ -2,6 +2,7 @@
 /* The table of endpoints, and of drops. */
 #include "tools/listing.h"
 
+#include "tools/database.h"
 #include "tools/figures.h"
 
 #include <errno.h>
@@ -100,7 +101,7 @@ static int add_row(const struct listing *l, const struct endpoint *e, struct tab
         endpoint_address(e, address),
         e->state,
         owner_of(l, e),
-        figure_count(e->queued, queued),
+        figure_count(e->queued + e->spooled, queued),
         figure_rate(listing_rate(l, e), rate),
         figure_count(e->dropped + e->kernel_dropped, dropped),
         listing_consumer(l, e, consumer),
@@ -125,12 +126,27 @@ void listing_print_troubles(const struct listing *l, const struct endpoint *e, F
     endpoint_troubles(e, &l->around, print_trouble, &context);
 }
 
+void listing_print_database(const struct listing *l, FILE *out)
+{
+    char found[DATABASE_TEXT_MAX], advice[DATABASE_TEXT_MAX];
+    char line[2 * DATABASE_TEXT_MAX + 16];
+    const char *state = json_string_value(json_object_get(l->store, "state"));
+    /* Damage of long ago stays, and is for msgctl check-host to name. */
+    if (state == NULL || strcmp(state, "open") == 0)
+        return;
+    if (database_advice(l->store, advice) == NULL)
+        return;
+    snprintf(line, sizeof line, "the database %s; %s", database_found(l->store, found), advice);
+    layout_print(&l->layout, line, 4, out);
+}
+
 static void print_all_troubles(const struct listing *l, FILE *out)
 {
     const json_t *json;
     size_t i;
     if (l->layout.has_colour)
         fputs("\033[33m", out);
+    listing_print_database(l, out);
     json_array_foreach(l->endpoints, i, json)
     {
         struct endpoint e;

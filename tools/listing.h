@@ -14,6 +14,7 @@ struct listing {
     const json_t *endpoints; /* sorted by name */
     const json_t *before;    /* an earlier answer, for rates, or NULL */
     double seconds_between;
+    const json_t *store; /* of GetInfo, or NULL */
     struct surroundings around;
     struct layout layout;
     /* The name of a process's program, or NULL. */
@@ -34,6 +35,9 @@ int listing_print_detail(const struct listing *l, const json_t *endpoint, FILE *
 
 /* What is wrong with the endpoint, one paragraph each. */
 void listing_print_troubles(const struct listing *l, const struct endpoint *e, FILE *out);
+
+/* What is wrong with the database, if something is. */
+void listing_print_database(const struct listing *l, FILE *out);
 
 /* Messages a second since the earlier answer; 0 without one. */
 double listing_rate(const struct listing *l, const struct endpoint *e);

@@ -72,14 +72,16 @@ static void print_settings(const struct listing *l, const struct endpoint *e, FI
     print_line(
         l, out, "settings",
         "mode %s, on_conflict %s, may_replace %s, lease %s, mailbox_bytes %lld (%s), "
-        "when_full %s, format %s, max_message_bytes %lld, gro %s, receive_buffer_bytes %lld "
+        "when_full %s, durable %s, spool_bytes %lld, spool_messages %lld, format %s, "
+        "max_message_bytes %lld, gro %s, receive_buffer_bytes %lld "
         "(granted: %s), max_deliver %lld, ttl_s %lld, stall_s %lld, on_stall %s, sessions %s, "
         "session_ports %s",
         text_at(j, "mode"), text_at(j, "on_conflict"),
         json_is_false(json_object_get(j, "may_replace")) ? "no" : "yes", lease_text(e, lease),
         number_at(j, "mailbox_bytes"),
         figure_bytes((uint64_t)number_at(j, "mailbox_bytes"), mailbox), e->when_full,
-        text_at(j, "format"), number_at(j, "max_message_bytes"),
+        json_is_true(json_object_get(j, "durable")) ? "yes" : "no", number_at(j, "spool_bytes"),
+        number_at(j, "spool_messages"), text_at(j, "format"), number_at(j, "max_message_bytes"),
         json_is_false(json_object_get(j, "gro")) ? "off" : "on",
         number_at(j, "receive_buffer_bytes"), figure_bytes(e->receive_buffer_granted, buffer),
         number_at(j, "max_deliver"), number_at(j, "ttl_s"), number_at(j, "stall_s"),
@@ -113,17 +115,33 @@ static void print_ledger(const struct listing *l, const struct endpoint *e, FILE
 {
     char rate[FIGURE_MAX], used[FIGURE_MAX], bytes[FIGURE_MAX];
     const json_t *ledger = json_object_get(e->json, "ledger");
-    print_line(l, out, "ledger",
-               "datagrams %lld, received %llu, delivered %lld, queued %llu, protocol %lld, "
-               "dropped %llu, kernel_dropped %llu%s, since %.19sZ; %s messages a second now",
-               number_at(ledger, "datagrams"), (unsigned long long)e->received,
-               number_at(ledger, "delivered"), (unsigned long long)e->queued,
-               number_at(ledger, "protocol"), (unsigned long long)e->dropped,
-               (unsigned long long)e->kernel_dropped,
-               e->is_kernel_dropped_exact ? "" : " (at least)", text_at(ledger, "since"),
-               figure_rate(listing_rate(l, e), rate));
+    print_line(
+        l, out, "ledger",
+        "datagrams %lld, received %llu, delivered %lld, queued %llu, spooled %llu, protocol %lld, "
+        "dropped %llu, kernel_dropped %llu%s, since %.19sZ; %s messages a second now",
+        number_at(ledger, "datagrams"), (unsigned long long)e->received,
+        number_at(ledger, "delivered"), (unsigned long long)e->queued,
+        (unsigned long long)e->spooled, number_at(ledger, "protocol"),
+        (unsigned long long)e->dropped, (unsigned long long)e->kernel_dropped,
+        e->is_kernel_dropped_exact ? "" : " (at least)", text_at(ledger, "since"),
+        figure_rate(listing_rate(l, e), rate));
     print_line(l, out, "mailbox", "%s of %s used", figure_bytes(e->mailbox_used, used),
                figure_bytes(e->mailbox_bytes, bytes));
+}
+
+static void print_spool(const struct listing *l, const struct endpoint *e, FILE *out)
+{
+    char n[FIGURE_MAX], bytes[FIGURE_MAX], waiting[FIGURE_MAX];
+    const char *since = json_string_value(json_object_get(e->spool, "since"));
+    if (e->spool == NULL)
+        return;
+    print_line(
+        l, out, "spool", "%s: %s message%s (%s) on disk alone%s%.19s%s, %s on their way there",
+        text_at(e->spool, "state"), figure_exact((uint64_t)number_at(e->spool, "messages"), n),
+        number_at(e->spool, "messages") == 1 ? "" : "s",
+        figure_bytes((uint64_t)number_at(e->spool, "bytes"), bytes),
+        since != NULL ? ", the oldest of " : "", since != NULL ? since : "",
+        since != NULL ? "Z" : "", figure_exact((uint64_t)number_at(e->spool, "waiting"), waiting));
 }
 
 static int add_consumer(const struct listing *l, const json_t *c, struct table *t)
@@ -284,6 +302,7 @@ int listing_print_detail(const struct listing *l, const json_t *json, FILE *out)
     print_owner(l, &e, out);
     print_settings(l, &e, out);
     print_ledger(l, &e, out);
+    print_spool(l, &e, out);
     int error = print_consumers(l, &e, out);
     if (error == 0)
         error = print_sessions(l, &e, out);

@@ -153,7 +153,7 @@ static int print_checks(const struct host_check *checks)
     bool has_colour = tool_has_colour();
     const struct layout layout = {.width = width > 0 ? (size_t)width : 80};
     for (size_t i = 0; i < HOST_CHECKS; i++) {
-        char line[800];
+        char line[2 * HOST_TEXT_MAX + 64];
         snprintf(line, sizeof line, "%s  %s: %s%s%s", checks[i].is_ok ? "ok  " : "warn",
                  checks[i].name, checks[i].found, *checks[i].advice != '\0' ? "; " : "",
                  checks[i].advice);

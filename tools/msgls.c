@@ -4,6 +4,7 @@
 #include "tools/listing.h"
 #include "tools/tool.h"
 
+#include "proto/json_input.h"
 #include "proto/name.h"
 
 #include <errno.h>
@@ -132,6 +133,23 @@ static int fetch(struct lister *l, json_t **endpoints)
     return EXIT_DONE;
 }
 
+/* The member of GetInfo's reply, to be released, or NULL: it is only for a warning. */
+static json_t *fetch_store(const struct lister *l)
+{
+    char *text = NULL;
+    json_t *info, *store;
+    json_error_t fault;
+    if (msgd_call(l->m, "io.msgd.GetInfo", NULL, &text) != 0)
+        return NULL;
+    int error = json_input_parse(text, strlen(text), 0, &info, &fault);
+    free(text);
+    if (error != 0)
+        return NULL;
+    store = json_incref(json_object_get(info, "store"));
+    json_decref(info);
+    return store;
+}
+
 static int print_endpoints(const struct lister *l, const struct listing *listing)
 {
     const json_t *endpoint;
@@ -148,6 +166,7 @@ static int print_endpoints(const struct lister *l, const struct listing *listing
         if (error == 0)
             error = listing_print_detail(listing, endpoint, stdout);
     }
+    listing_print_database(listing, stdout);
     return error;
 }
 
@@ -164,8 +183,10 @@ static int print_json(const json_t *endpoints)
 static int print(struct lister *l, const json_t *endpoints, int64_t at_ns)
 {
     int width = tool_columns();
+    json_t *store = l->options->common.json ? NULL : fetch_store(l);
     const struct listing listing = {
         .endpoints = endpoints,
+        .store = store,
         .before = l->before,
         .seconds_between = (double)(at_ns - l->before_ns) / 1e9,
         .around = {.now_s = time(NULL), .rmem_max = read_rmem_max()},
@@ -177,6 +198,7 @@ static int print(struct lister *l, const json_t *endpoints, int64_t at_ns)
     };
     int error = l->options->common.json ? print_json(endpoints) : print_endpoints(l, &listing);
     fflush(stdout);
+    json_decref(store);
     return error == 0 ? EXIT_DONE : tool_fail(EXIT_SYSTEM, "%s", strerror(-error));
 }
 

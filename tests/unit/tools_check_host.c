@@ -37,13 +37,14 @@ Test(tools_check_host, finds_nothing_wrong_with_a_good_host)
 Test(tools_check_host, says_what_to_do)
 {
     struct host_facts down = good, small = good, overlap = good, touch = good, full = good,
-                      lossy = good;
+                      lossy = good, no_room = good;
     down.is_msgd_up = false;
     small.rmem_max = 212992;
     overlap.ephemeral[0] = 1024;
     touch.ephemeral[0] = 29999;
     full.descriptors_used = 19000;
     lossy.n_kernel_dropped = 5;
+    strcpy(no_room.database_advice, "msgctl spool list shows whose");
     const struct {
         const struct host_facts *facts;
         const char *check;
@@ -55,6 +56,7 @@ Test(tools_check_host, says_what_to_do)
         {&touch, "session_port_range", "session_port_range"},
         {&full, "descriptors", "LimitNOFILE"},
         {&lossy, "kernel drops", "msgls --drops"},
+        {&no_room, "database", "msgctl spool list"},
     };
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What the tools print: messages, figures, tables, troubles, and what a tap lets through. */
+#include "tools/database.h"
 #include "tools/endpoint.h"
 #include "tools/figures.h"
 #include "tools/filter.h"
@@ -226,6 +227,30 @@ Test(tools_show, says_in_words_what_is_wrong)
          "\"ledger\":{\"kernel_dropped\":5,\"kernel_dropped_exact\":false}}",
          2,
          {"at least 5 datagrams", "net.core.rmem_max=4194304", "--receive-buffer-bytes 4194304"}},
+        {"a mailbox whose rest goes to disk",
+         "{\"name\":\"a\",\"when_full\":\"spool\",\"mailbox\":{\"bytes\":1048576,\"used\":1048000},"
+         "\"spool\":{\"messages\":5,\"bytes\":900,\"state\":\"open\"}}",
+         0,
+         {NULL}},
+        {"a full spool",
+         "{\"name\":\"a\",\"spool\":{\"messages\":1,\"bytes\":2048,\"state\":\"full\"},"
+         "\"ledger\":{\"spooled\":1,\"dropped\":{\"spool_full\":1204}}}",
+         1,
+         {"its spool is full (1 message, 2.0 KiB on disk now)", "1,204 messages were dropped",
+          "--spool-bytes"}},
+        {"a spool that was full",
+         "{\"name\":\"a\",\"spool\":{\"state\":\"open\"},"
+         "\"ledger\":{\"dropped\":{\"spool_full\":1}}}",
+         1,
+         {"was full", "1 message was dropped"}},
+        {"a failed spool",
+         "{\"name\":\"a\",\"spool\":{\"state\":\"failed\"}}",
+         1,
+         {"has failed", "start msgd again"}},
+        {"away, with more on disk",
+         "{\"name\":\"a\",\"state\":\"away\",\"ledger\":{\"queued\":1,\"spooled\":1000}}",
+         1,
+         {"1,001 messages wait"}},
         {"nonsense", "[]", 0, {NULL}},
     };
 
@@ -298,4 +323,35 @@ Test(tools_show, names_a_filter_that_is_none)
     cr_expect_str_eq(wrong, "to=1");
     for (size_t i = 1; i < sizeof filters / sizeof *filters; i++)
         cr_expect_eq(filter_init(&f, filters + i, 1, &wrong), FILTER_WRONG, "%s", filters[i]);
+}
+
+Test(tools_show, says_how_the_database_is_and_what_to_do)
+{
+    static const struct {
+        const char *json, *found, *advice;
+    } cases[] = {
+        {"{\"path\":\"/v/msgd.db\",\"state\":\"open\",\"error\":null,\"used_bytes\":1024,"
+         "\"max_bytes\":1048576,\"free_bytes\":2048,\"damaged_rows\":0}",
+         "/v/msgd.db: open, 1.0 KiB of 1.0 MiB used, the disk has 2.0 KiB left", NULL},
+        {"{\"state\":\"full\",\"error\":null}", "full,", "limits.spool_bytes"},
+        {"{\"state\":\"full\",\"error\":\"No space left on device\"}",
+         "full (No space left on device),", "make room on this disk"},
+        {"{\"state\":\"failed\",\"error\":\"Input/output error\"}", "failed (Input/output error),",
+         "start msgd again"},
+        {"{\"state\":\"open\",\"damaged_rows\":2}", "2 damaged rows set aside", "check the disk"},
+    };
+    char text[DATABASE_TEXT_MAX];
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        json_t *store = json_loads(cases[i].json, 0, NULL);
+        cr_expect_not_null(strstr(database_found(store, text), cases[i].found), "%s", text);
+        const char *advice = database_advice(store, text);
+        if (cases[i].advice == NULL)
+            cr_expect_null(advice);
+        else
+            cr_expect(advice != NULL && strstr(advice, cases[i].advice) != NULL, "%s",
+                      cases[i].json);
+        json_decref(store);
+    }
+    cr_expect_null(database_advice(NULL, text), "an older msgd");
 }
