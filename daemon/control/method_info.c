@@ -78,6 +78,7 @@ static void put_store(struct json_writer *w, const struct control *control)
     json_put_uint(w, "used_bytes", info.used_bytes);
     json_put_uint(w, "file_bytes", info.file_bytes);
     json_put_uint(w, "free_bytes", info.free_bytes);
+    json_put_uint(w, "appended", info.appended);
     json_put_uint(w, "damaged_rows", info.damaged_rows);
     json_end_object(w);
 }
