@@ -2,8 +2,67 @@
 /* Messages on stdout. */
 #include "tools/message.h"
 
+#include "proto/base64.h"
 #include "proto/envelope.h"
 #include "proto/json_text.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *text_at(const json_t *json, const char *key)
+{
+    const char *text = json_string_value(json_object_get(json, key));
+    return text != NULL ? text : "";
+}
+
+static uint64_t number_at(const json_t *json, const char *key)
+{
+    return (uint64_t)json_integer_value(json_object_get(json, key));
+}
+
+static int read_payload(const json_t *json, struct message *out, unsigned char **bytes)
+{
+    const json_t *payload = json_object_get(json, "payload");
+    const char *base64 = json_string_value(json_object_get(json, "payload_base64"));
+    if (json_is_string(payload)) {
+        out->data = json_string_value(payload);
+        out->length = json_string_length(payload);
+        return 0;
+    }
+    if (base64 == NULL)
+        return -EPROTO;
+    size_t n = strlen(base64);
+    *bytes = malloc(base64_decoded_max(n) + 1);
+    if (*bytes == NULL)
+        return -ENOMEM;
+    out->data = *bytes;
+    return base64_decode(base64, n, *bytes, &out->length) == 0 ? 0 : -EPROTO;
+}
+
+int message_read(const json_t *json, struct message *out, unsigned char **bytes)
+{
+    *bytes = NULL;
+    *out = (struct message){
+        .name = text_at(json, "name"),
+        .generation = number_at(json, "generation"),
+        .seq = number_at(json, "seq"),
+        .type = text_at(json, "type"),
+        .id = text_at(json, "id"),
+        .n_id = strlen(text_at(json, "id")),
+        .time = text_at(json, "time"),
+        .from = text_at(json, "from"),
+        .to = text_at(json, "to"),
+        .is_redelivered = json_is_true(json_object_get(json, "redelivered")),
+        .deliveries = number_at(json, "deliveries"),
+    };
+    int error = read_payload(json, out, bytes);
+    if (error != 0) {
+        free(*bytes);
+        *bytes = NULL;
+    }
+    return error;
+}
 
 static bool is_control(uint8_t c)
 {

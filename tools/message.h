@@ -5,6 +5,7 @@
 
 #include "proto/json_writer.h"
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -25,6 +26,13 @@ struct message {
     const void *data;       /* length bytes */
     size_t length;
 };
+
+/*
+ * Reads a message as Tap and SpoolRead give it. What is missing is 0 or "". *out points into json
+ * and *bytes, which is to be freed (NULL is fine). 0, -ENOMEM, -EPROTO: it has no payload.
+ */
+int message_read(const json_t *json, struct message *out, unsigned char **bytes)
+    __attribute__((warn_unused_result));
 
 /*
  * Appends the payload and a line end. A JSON text comes on one line: CR and LF, which can only be

@@ -3,6 +3,7 @@
 #include "tools/figures.h"
 #include "tools/host_facts.h"
 #include "tools/quarantine.h"
+#include "tools/spool.h"
 #include "tools/table.h"
 #include "tools/tool.h"
 
@@ -13,8 +14,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const verb_names[] = {"reload",     "release", "quarantine", "metrics",
-                                         "check-host", "upgrade", NULL};
+struct ctl_options {
+    struct common_options common;
+    int64_t count; /* 0: not given */
+};
+
+static const char *const verb_names[] = {"reload",  "release",    "quarantine", "spool",
+                                         "metrics", "check-host", "upgrade",    NULL};
+
+static const struct option_spec specs[] = {
+    {"count", 'n', "N", "with spool show and spool export: N messages at most", OPTION_INTEGER,
+     .offset = offsetof(struct ctl_options, count), .min = 1, .max = 1e15},
+};
 
 static const struct tool_spec tool = {
     .name = "msgctl",
@@ -26,9 +37,15 @@ static const struct tool_spec tool = {
                "  quarantine show ID          one of them, with its bytes\n"
                "  quarantine replay [ID|NAME] give them to their endpoint again\n"
                "  quarantine purge [ID|NAME]  forget them\n"
+               "  spool [list]                endpoints that have messages on disk\n"
+               "  spool show NAME             what an endpoint has on disk\n"
+               "  spool export NAME           the same, a line of JSON each\n"
+               "  spool purge NAME            throw away what is on disk alone\n"
                "  metrics                     all counters, as Prometheus text\n"
                "  check-host                  is this host set up to lose nothing?\n"
                "  upgrade                     let msgd's program, as it is now, take over\n",
+    .options = specs,
+    .n_options = sizeof specs / sizeof specs[0],
     .operand_kind = OPERANDS_VERBS,
     .verbs = verb_names,
     .min_operands = 1,
@@ -185,13 +202,21 @@ static int check(const struct common_options *common, char **words, size_t n_wor
     return code;
 }
 
+/* The verbs get what every tool has; this is the one that knows of --count. */
+static int spool(const struct common_options *common, char **words, size_t n_words)
+{
+    const struct ctl_options *options = (const struct ctl_options *)(const void *)common;
+    return spool_run(common, options->count, words, n_words);
+}
+
 static const struct {
     const char *name;
     size_t max_words;
     int (*run)(const struct common_options *common, char **words, size_t n_words);
 } verbs[] = {
-    {"reload", 0, reload},   {"release", 1, release},  {"quarantine", 3, quarantine_run},
-    {"metrics", 0, metrics}, {"check-host", 0, check}, {"upgrade", 0, upgrade},
+    {"reload", 0, reload},   {"release", 1, release}, {"quarantine", 3, quarantine_run},
+    {"spool", 3, spool},     {"metrics", 0, metrics}, {"check-host", 0, check},
+    {"upgrade", 0, upgrade},
 };
 
 static int unknown(const char *word)
@@ -202,11 +227,14 @@ static int unknown(const char *word)
                       near != NULL ? near : "", near != NULL ? "?" : "");
 }
 
-static int run(const struct common_options *common)
+static int run(const struct ctl_options *options)
 {
+    const struct common_options *common = &options->common;
     const char *verb = common->operands[0];
     char **words = common->operands + 1;
     size_t n_words = common->n_operands - 1;
+    if (options->count > 0 && strcmp(verb, "spool") != 0)
+        return tool_usage("--count: only with spool show and spool export");
     for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++) {
         if (strcmp(verbs[i].name, verb) != 0)
             continue;
@@ -219,7 +247,7 @@ static int run(const struct common_options *common)
 
 int main(int argc, char **argv)
 {
-    struct common_options options = {0};
+    struct ctl_options options = {0};
     int code = tool_begin(&tool, argc, argv, &options);
     if (code < 0)
         code = run(&options);

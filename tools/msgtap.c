@@ -5,7 +5,6 @@
 #include "tools/message.h"
 #include "tools/tool.h"
 
-#include "proto/base64.h"
 #include "proto/json_input.h"
 #include "proto/name.h"
 
@@ -58,89 +57,48 @@ struct tap {
 
 enum { TAP_END = 1 };
 
-static const char *text_at(const json_t *json, const char *key)
-{
-    const char *text = json_string_value(json_object_get(json, key));
-    return text != NULL ? text : "";
-}
-
-static uint64_t number_at(const json_t *json, const char *key)
-{
-    return (uint64_t)json_integer_value(json_object_get(json, key));
-}
-
-static int write_message(struct tap *t, const json_t *json, const void *data, size_t length)
+static int write_message(struct tap *t, const struct message *m)
 {
     struct json_writer *w = &t->out;
     json_writer_reset(w);
-    if (t->options->common.json) {
-        const struct message message = {
-            .name = text_at(json, "name"),
-            .generation = number_at(json, "generation"),
-            .seq = number_at(json, "seq"),
-            .type = text_at(json, "type"),
-            .id = text_at(json, "id"),
-            .n_id = strlen(text_at(json, "id")),
-            .time = text_at(json, "time"),
-            .from = text_at(json, "from"),
-            .to = text_at(json, "to"),
-            .is_redelivered = json_is_true(json_object_get(json, "redelivered")),
-            .deliveries = number_at(json, "deliveries"),
-            .missed = &t->missed,
-            .data = data,
-            .length = length,
-        };
-        message_write_envelope(w, &message);
-    } else {
-        message_write_line(w, data, length, t->is_terminal);
-    }
+    if (t->options->common.json)
+        message_write_envelope(w, m);
+    else
+        message_write_line(w, m->data, m->length, t->is_terminal);
     if (w->error != 0)
         return w->error;
     return fwrite(w->bytes, 1, w->length, stdout) == w->length && fflush(stdout) == 0 ? 0 : TAP_END;
 }
 
 /* 0, TAP_END or -errno. */
-static int show(struct tap *t, const json_t *json, const void *data, size_t length)
+static int show(struct tap *t, const struct message *m)
 {
     const struct tap_options *o = t->options;
-    if (!filter_fits(&t->filter, text_at(json, "from"), data, length))
+    if (!filter_fits(&t->filter, m->from, m->data, m->length))
         return 0;
-    int result = write_message(t, json, data, length);
+    int result = write_message(t, m);
     t->n_shown++;
     if (o->count == 0 && o->timeout >= 0)
         ending_set_time(tool_milliseconds(o->timeout));
     return result == 0 && o->count != 0 && t->n_shown >= o->count ? TAP_END : result;
 }
 
-static int show_base64(struct tap *t, const json_t *json, const char *text)
-{
-    size_t n = strlen(text), length = 0;
-    uint8_t *bytes = malloc(base64_decoded_max(n) + 1);
-    if (bytes == NULL)
-        return -ENOMEM;
-    int result = base64_decode(text, n, bytes, &length);
-    if (result == 0)
-        result = show(t, json, bytes, length);
-    free(bytes);
-    return result;
-}
-
 static int on_reply(void *context, const char *text)
 {
     struct tap *t = context;
+    struct message m;
+    unsigned char *bytes;
     json_t *json;
     json_error_t fault;
     int error = json_input_parse(text, strlen(text), JSON_ALLOW_NUL, &json, &fault);
     if (error != 0)
         return error;
-    const json_t *payload = json_object_get(json, "payload");
-    const char *base64 = json_string_value(json_object_get(json, "payload_base64"));
-    int result = 0;
-    t->missed = number_at(json, "missed");
-    if (json_is_string(payload))
-        result = show(t, json, json_string_value(payload), json_string_length(payload));
-    else if (base64 != NULL)
-        result = show_base64(t, json, base64);
+    t->missed = (uint64_t)json_integer_value(json_object_get(json, "missed"));
+    int result = message_read(json, &m, &bytes);
+    m.missed = &t->missed;
+    if (result == 0)
+        result = show(t, &m);
+    free(bytes);
     json_decref(json);
     return ending_is_asked() ? TAP_END : result;
 }

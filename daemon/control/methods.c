@@ -30,6 +30,8 @@ static const struct method methods[] = {
     {.name = "io.msgd.Quarantine", .run = method_quarantine},
     {.name = "io.msgd.QuarantineReplay", .run = method_quarantine_replay},
     {.name = "io.msgd.QuarantinePurge", .run = method_quarantine_purge},
+    {.name = "io.msgd.SpoolRead", .run = method_spool_read},
+    {.name = "io.msgd.SpoolPurge", .run = method_spool_purge},
     {.name = "io.msgd.Metrics", .run = method_metrics},
     {.name = "io.msgd.GetInfo", .run = method_get_info},
 };

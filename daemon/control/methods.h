@@ -42,6 +42,8 @@ void method_upgrade(struct call *call);
 void method_quarantine(struct call *call);
 void method_quarantine_replay(struct call *call);
 void method_quarantine_purge(struct call *call);
+void method_spool_read(struct call *call);
+void method_spool_purge(struct call *call);
 void method_metrics(struct call *call);
 void method_get_info(struct call *call);
 

@@ -196,6 +196,7 @@ struct store_read {
     uint32_t n;        /* of them: may be 0 where all of a row was lost */
     uint64_t last_seq; /* go on behind this one */
     uint64_t n_lost;   /* from from_seq on, that were damaged */
+    uint64_t released; /* all up to this one are finished, though some may still be there */
 };
 
 /* Deletes the rows in which nothing is younger than older_than_ns. */

@@ -111,6 +111,20 @@ Test(store, trims_rows_that_are_wholly_released)
     close_fixture(&f);
 }
 
+Test(store, tells_a_reader_what_is_finished)
+{
+    struct fixture f;
+    int status;
+
+    open_fixture(&f);
+    cr_assert_eq(append(&f, 1, 1, 10, 50), 0);
+    cr_assert_eq(read_from(&f, 1, 1, &status).released, 0);
+    cr_assert_eq(trim(&f, 1, 4), 0);
+    cr_assert_eq(read_from(&f, 1, 1, &status).released, 4);
+    cr_assert_eq(read_from(&f, 2, 1, &status).released, 0);
+    close_fixture(&f);
+}
+
 Test(store, forgets_an_endpoint_with_all_that_it_has)
 {
     struct fixture f;

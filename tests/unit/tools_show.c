@@ -8,6 +8,8 @@
 #include "tools/table.h"
 
 #include <criterion/criterion.h>
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 static void expect_bytes(const struct json_writer *w, const char *text)
@@ -89,6 +91,37 @@ Test(tools_show, puts_the_text_itself_into_the_envelope)
     cr_expect_not_null(
         memmem(w.bytes, w.length, "\"message_base64\":\"AP8=\",\"missed\":3}\n", 36));
     json_writer_deinit(&w);
+}
+
+Test(tools_show, reads_a_message_as_the_interface_gives_it)
+{
+    json_t *json =
+        json_loads("{\"name\":\"a\",\"generation\":2,\"seq\":7,\"type\":\"send\",\"id\":\"x\","
+                   "\"time\":\"T\",\"from\":\"1.2.3.4:5\",\"to\":\"1.2.3.4:6\","
+                   "\"redelivered\":true,\"deliveries\":3,\"payload\":\"[1]\"}",
+                   0, NULL);
+    unsigned char *bytes;
+    struct message m;
+
+    cr_assert_eq(message_read(json, &m, &bytes), 0);
+    cr_expect_null(bytes);
+    cr_expect_str_eq(m.name, "a");
+    cr_expect(m.generation == 2 && m.seq == 7 && m.deliveries == 3 && m.is_redelivered);
+    cr_expect_str_eq(m.type, "send");
+    cr_expect(m.n_id == 1 && m.id[0] == 'x');
+    cr_expect_str_eq(m.from, "1.2.3.4:5");
+    cr_expect_str_eq(m.to, "1.2.3.4:6");
+    cr_expect(m.length == 3 && memcmp(m.data, "[1]", 3) == 0);
+    json_object_del(json, "payload");
+    cr_expect_eq(message_read(json, &m, &bytes), -EPROTO);
+    json_object_set_new(json, "payload_base64", json_string("AP8="));
+    cr_assert_eq(message_read(json, &m, &bytes), 0);
+    cr_expect(m.length == 2 && memcmp(m.data, "\0\xff", 2) == 0);
+    free(bytes);
+    json_object_set_new(json, "payload_base64", json_string("?"));
+    cr_expect_eq(message_read(json, &m, &bytes), -EPROTO);
+    cr_expect_null(bytes);
+    json_decref(json);
 }
 
 Test(tools_show, figures_are_short)

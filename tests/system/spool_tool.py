@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: MIT
+"""What people see of messages on disk: msgctl spool, msgls, and the methods behind them."""
+
+import json
+
+from msgd_test import NOBODY, Story, main, numbered, wait_until
+
+SMALL = 70000  # a little more than the least mailbox of messages of 1,000 bytes
+
+
+def static(name="away", **fields):
+    return {"endpoints": [{"name": name, "port": 0, "max_message_bytes": 1000, "mailbox_bytes": SMALL, **fields}]}
+
+
+class Spool(Story):
+    def fill(self, n=2000, limits=None, **fields):
+        """An endpoint without a consumer, to which n messages were sent: some are on disk alone."""
+        self.msgd = self.start({**static(**({"when_full": "spool"} | fields)), **({"limits": limits} if limits else {})})
+        received = 0
+        for start in range(1, n + 1, 200):
+            received += self.msgd.send("away", numbered(start, min(200, n + 1 - start), 200))
+            self.msgd.wait_for_ledger("away", received=received)
+        self.wait_until_written()
+        return self.msgd.endpoint("away")
+
+    def wait_until_written(self):
+        wait_until(lambda: self.msgd.endpoint("away")["spool"]["waiting"] == 0, 10, "everything to be on disk")
+
+    def ctl(self, *arguments, status=0, **options):
+        result = self.msgd.tool("msgctl", "spool", *arguments, **options)
+        self.assertEqual(result.returncode, status, result.stderr)
+        return result.stdout if status == 0 else result.stderr
+
+    def read(self, **parameters):
+        return self.msgd.call("SpoolRead", name="away", **parameters)
+
+    def read_all(self, **parameters):
+        messages, next_seq = [], 1
+        while next_seq is not None:
+            reply = self.read(from_seq=next_seq, **parameters)
+            self.assertEqual(reply["lost"], 0)
+            messages += reply["messages"]
+            next_seq = reply["next"]
+        return messages
+
+    def test_list_shows_who_has_something_on_disk_and_how_the_database_is(self):
+        endpoint = self.fill()
+        spool = endpoint["spool"]
+        self.assertEqual(spool["messages"], endpoint["ledger"]["spooled"])
+        self.assertGreater(spool["messages"], 1000)
+        self.assertGreater(spool["bytes"], spool["messages"] * 200)
+        self.assertEqual((spool["state"], spool["waiting"]), ("open", 0))
+        self.assertRegex(spool["since"], r"^20\d\d-.*Z$")
+        self.assertEqual(json.loads(self.ctl("list", "--json")), [{"name": "away", "durable": False, **spool}])
+        table = self.ctl("list")
+        self.assertIn("away", table)
+        self.assertIn(f"{spool['messages']:,}", table)
+        self.assertRegex(table, r"msgd\.db: open, .* used")
+
+    def test_an_endpoint_without_a_spool_has_none(self):
+        self.msgd = self.start()
+        self.msgd.register("away")
+        self.assertIsNone(self.msgd.endpoint("away")["spool"])
+        self.assertEqual(json.loads(self.ctl("--json")), [])
+        self.assertEqual(self.ctl("show", "away"), "")
+        self.assertEqual(self.read(), {"messages": [], "next": None, "lost": 0})
+        self.assertEqual(self.ctl("purge", "away"), "0 purged\n")
+
+    def test_show_and_export_print_what_is_on_disk_and_take_nothing(self):
+        spool = self.fill()["spool"]
+        lines = [json.loads(line) for line in self.ctl("export", "away").splitlines()]
+        self.assertEqual(len(lines), spool["messages"])
+        first = lines[0]
+        self.assertEqual(first["message"]["n"], first["seq"])
+        self.assertEqual((first["name"], first["type"], first["time"]), ("away", "plain", spool["since"]))
+        self.assertEqual([m["seq"] for m in lines], list(range(2001 - spool["messages"], 2001)))
+        self.assertEqual(self.ctl("show", "away", "--json"), self.ctl("export", "away"))
+        shown = self.ctl("show", "away", "--count", "3").splitlines()
+        self.assertEqual(len(shown), 3)
+        self.assertRegex(shown[0], rf'^{first["seq"]}  20.*Z  127\.0\.0\.1:\d+  plain  {{"n":{first["seq"]},')
+        self.assertEqual(self.msgd.endpoint("away")["spool"], spool)
+
+    def test_export_is_what_msgrecv_would_have_printed(self):
+        n = self.fill(1000)["spool"]["messages"]
+        exported = [json.loads(line) for line in self.ctl("export", "away").splitlines()]
+        printed = self.msgd.tool("msgrecv", "away", "--json", "--count", "1000", "--timeout", "20").stdout.splitlines()
+        received = [json.loads(line) for line in printed[-n:]]
+        for message in exported + received:
+            message.pop("generation")  # msgrecv registers anew
+        self.assertEqual(exported, received)
+
+    def test_reading_goes_on_where_a_reply_ended(self):
+        n = self.fill()["spool"]["messages"]
+        everything = self.read_all()
+        self.assertEqual(len(everything), n)
+        self.assertEqual(self.read_all(max=7), everything)
+        seq = everything[500]["seq"]
+        self.assertEqual(self.read(from_seq=seq, max=1), {"messages": [everything[500]], "next": seq + 1, "lost": 0})
+        self.assertEqual(self.read(from_seq=1 << 60), {"messages": [], "next": None, "lost": 0})
+        self.assertLessEqual(len(self.read()["messages"]), 1000)
+
+    def test_a_reply_is_bounded_in_bytes_too(self):
+        self.msgd = self.start(static(when_full="spool", max_message_bytes=60000, mailbox_bytes=200000))
+        self.msgd.send("away", [b'"' + b"\\u0000" * 9000 + b'"'] * 20)
+        self.msgd.wait_for_ledger("away", received=20)
+        self.wait_until_written()
+        reply = self.read()
+        self.assertLess(len(reply["messages"]), 10)
+        self.assertEqual(len(self.read_all()), self.msgd.endpoint("away")["spool"]["messages"])
+
+    def test_purge_throws_away_what_is_on_disk_alone(self):
+        endpoint = self.fill()
+        n = endpoint["spool"]["messages"]
+        self.assertEqual(self.ctl("purge", "away"), f"{n} purged\n")
+        ledger = self.msgd.wait_for_ledger("away", purged=n, spooled=0, queued=endpoint["ledger"]["queued"])
+        self.assertEqual(sum(ledger["dropped"].values()), n)
+        result = self.msgd.tool("msgrecv", "away", "--count", str(ledger["queued"]), "--timeout", "20")
+        self.assertEqual(len(result.stdout.splitlines()), 2000 - n)
+        self.assertEqual(json.loads(self.ctl("purge", "away", "--json")), {"purged": 0})
+        wait_until(lambda: self.read()["messages"] == [], 10, "the disk to be empty")
+        drops = self.msgd.tool("msgls", "--drops").stdout
+        self.assertIn("purged", drops)
+
+    def test_of_a_durable_endpoint_all_that_is_not_released_is_shown(self):
+        self.msgd = self.start(static(durable=True))
+        self.msgd.send("away", numbered(1, 100))
+        self.msgd.wait_for_ledger("away", received=100)
+        wait_until(lambda: len(self.ctl("export", "away").splitlines()) == 100, 10, "all to be on disk")
+        self.assertEqual(json.loads(self.ctl("list", "--json"))[0]["name"], "away")
+        self.assertEqual(self.msgd.tool("msgrecv", "away", "--count", "60", "--timeout", "20").returncode, 0)
+        wait_until(lambda: len(self.ctl("export", "away").splitlines()) == 40, 10, "what was released to be gone")
+        self.assertEqual([m["seq"] for m in self.read_all()], list(range(61, 101)))
+        self.assertEqual(self.ctl("purge", "away"), "0 purged\n")
+
+    def test_msgls_counts_what_is_on_disk_and_says_how_it_is(self):
+        endpoint = self.fill()
+        row = next(line for line in self.msgd.tool("msgls").stdout.splitlines() if line.startswith("away"))
+        self.assertIn(" 2.0k ", row)
+        detail = " ".join(self.msgd.tool("msgls", "away").stdout.split())
+        self.assertIn(f"spool open: {endpoint['spool']['messages']:,} messages", detail)
+        self.assertIn("when_full spool, durable no, spool_bytes 268435456, spool_messages 0", detail)
+
+    def test_a_spool_that_is_full_is_named_with_what_to_do(self):
+        endpoint = self.fill(1000, spool_messages=200)
+        self.assertEqual((endpoint["spool"]["state"], endpoint["spool"]["messages"]), ("full", 200))
+        text = " ".join(self.msgd.tool("msgls").stdout.split())
+        self.assertIn("away: its spool is full (200 messages", text)
+        self.assertIn("--spool-bytes", text)
+
+    def test_a_database_without_room_is_named_by_every_tool(self):
+        self.fill(10, limits={"spool_free_bytes": 1 << 50})
+        store = self.msgd.call("GetInfo")["store"]
+        self.assertEqual((store["state"], store["error"]), ("full", "No space left on device"))
+        self.assertEqual(self.msgd.endpoint("away")["spool"]["state"], "full")
+        for tool in (("msgls",), ("msgls", "away"), ("msgctl", "spool", "list"), ("msgctl", "check-host")):
+            result = self.msgd.tool(*tool)
+            self.assertIn("limits.spool_free_bytes", " ".join(result.stdout.split()), tool)
+        self.assertIn('msgd_store_state{state="full"} 1', self.msgd.call("Metrics")["text"])
+
+    def test_the_metrics_count_it(self):
+        spool = self.fill()["spool"]
+        text = self.msgd.call("Metrics")["text"]
+        labels = f'{{name="away",address="127.0.0.1:{self.msgd.endpoint("away")["port"]}"}}'
+        self.assertIn(f"msgd_spooled{labels} {spool['messages']}\n", text)
+        self.assertIn(f"msgd_spool_bytes{labels} {spool['bytes']}\n", text)
+
+    def test_words_that_are_wrong_are_named(self):
+        self.msgd = self.start()
+        self.assertIn("did you mean purge", self.ctl("purg", "a", status=64))
+        for words in (("show",), ("export", "A"), ("list", "a"), ("show", "a", "b"), ("purge", "a", "--count", "1")):
+            self.ctl(*words, status=64)
+        self.assertEqual(self.msgd.tool("msgctl", "metrics", "--count", "1").returncode, 64)
+        for verb in ("show", "export", "purge"):
+            self.ctl(verb, "nobody", status=68)
+        self.fails("org.varlink.service.InvalidParameter", self.msgd.call, "SpoolRead", name="a", max=0)
+
+    def test_it_is_for_the_owner_and_administrators(self):
+        self.need_root()
+        self.fill(300)
+        for verb in ("show", "export", "purge"):
+            self.ctl(verb, "away", status=77, uid=NOBODY)
+        self.assertEqual(self.msgd.ledger("away")["dropped"], {})
+
+
+main()
