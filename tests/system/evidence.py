@@ -190,6 +190,11 @@ class Introspection(Story):
         self.assertEqual((info["pid"], info["socket"], info["workers"]), (self.daemons[-1].pid, self.daemons[-1].socket, 1))
         self.assertEqual(info["port_range"], [10000, 24999])
         self.assertEqual(info["limits"]["endpoints_per_uid"], 16384)
+        store = info["store"]
+        self.assertEqual((store["path"], store["state"], store["error"]), (str(self.daemons[-1].state_path / "msgd.db"), "open", None))
+        self.assertEqual((store["max_bytes"], store["damaged_rows"]), (info["limits"]["spool_bytes"], 0))
+        self.assertGreater(store["max_bytes"], store["file_bytes"])
+        self.assertGreaterEqual(store["file_bytes"], store["used_bytes"])
 
 
 main()
