@@ -219,8 +219,7 @@ Test(frame_id, tells_numbers_from_texts)
     }
 }
 
-Test(duplicates, what_is_to_be_on_disk_is_kept_only_once_it_is, .init = open_small,
-     .fini = close_small)
+Test(duplicates, what_is_to_be_on_disk_is_kept_only_once_it_is)
 {
     struct frame_id ids[] = {numbered(1, 7), text_id("seven")};
 
@@ -238,8 +237,7 @@ Test(duplicates, what_is_to_be_on_disk_is_kept_only_once_it_is, .init = open_sma
     }
 }
 
-Test(duplicates, what_was_released_before_it_was_on_disk_stays_released, .init = open_small,
-     .fini = close_small)
+Test(duplicates, what_was_released_before_it_was_on_disk_stays_released)
 {
     struct frame_id ids[] = {numbered(1, 7), text_id("seven")};
 
