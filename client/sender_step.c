@@ -176,6 +176,13 @@ static void take_reply(struct msgd_sender *s, uint64_t number, const struct fram
     sender_decided(s, &fate);
 }
 
+static enum resend_wish said_by(enum frame_wish wish)
+{
+    if (wish == FRAME_RECEIVED)
+        return RESEND_RECEIVED;
+    return wish == FRAME_RELEASED ? RESEND_WISH_RELEASED : RESEND_WISH_STORED;
+}
+
 static bool take_frame(struct msgd_sender *s, const struct frame *f)
 {
     const struct resend_refusal refusal = {.reason = (const char *)f->reason.bytes,
@@ -188,8 +195,7 @@ static bool take_frame(struct msgd_sender *s, const struct frame *f)
         return false;
     s->socket.is_settled = true;
     if (f->type == FRAME_ACK)
-        resend_ack(s->resend, sender_now(), number, count,
-                   f->wish == FRAME_RELEASED ? RESEND_WISH_RELEASED : RESEND_WISH_STORED);
+        resend_ack(s->resend, sender_now(), number, count, said_by(f->wish));
     else if (f->type == FRAME_NACK)
         resend_nack(s->resend, sender_now(), number, count, &refusal);
     else

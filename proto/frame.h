@@ -65,7 +65,7 @@ enum frame_member {
     FRAME_HAS_CRC = 1 << 16,
 };
 
-enum frame_wish { FRAME_STORED, FRAME_RELEASED };
+enum frame_wish { FRAME_STORED, FRAME_RELEASED, FRAME_RECEIVED /* in an ack only */ };
 
 struct frame_slice {
     const uint8_t *bytes; /* into the datagram, or the caller's */

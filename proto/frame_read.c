@@ -115,7 +115,8 @@ static bool ack_fits(const struct frame *f)
     case FRAME_SEND:
     case FRAME_BATCH:
         return (f->members & FRAME_HAS_ACK) == 0 &&
-               ((f->members & FRAME_HAS_WISH) == 0 || (f->members & FRAME_HAS_ID) != 0);
+               ((f->members & FRAME_HAS_WISH) == 0 ||
+                ((f->members & FRAME_HAS_ID) != 0 && f->wish != FRAME_RECEIVED));
     case FRAME_ACK:
         return (f->members & FRAME_HAS_ACK) == 0;
     default:

@@ -230,6 +230,8 @@ static const uint8_t *read_ack(const struct frame_reader *r, const struct frame_
         r->f->wish = FRAME_STORED;
     else if (slice_is(&wish, "released", 8))
         r->f->wish = FRAME_RELEASED;
+    else if (slice_is(&wish, "received", 8))
+        r->f->wish = FRAME_RECEIVED;
     else
         return NULL;
     return p;

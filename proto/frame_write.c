@@ -94,8 +94,10 @@ static void put_ack(struct writer *w, const struct frame *f)
         put_integer(w, f->ack);
     else if (f->wish == FRAME_STORED)
         put_string(w, "stored", 6);
-    else
+    else if (f->wish == FRAME_RELEASED)
         put_string(w, "released", 8);
+    else
+        put_string(w, "received", 8);
 }
 
 static void put_value(struct writer *w, const struct frame *f, const struct frame_member_row *m)

@@ -60,9 +60,20 @@ void pace_lost(struct pace *p, uint64_t now_ns, uint64_t sent_ns, bool is_told)
     }
     if (sent_ns < p->shrunk_ns)
         return;
+    p->window_before = is_told ? 0 : p->window;
+    p->threshold_before = p->threshold;
     uint32_t least = PACE_WINDOW_MIN < p->max_window ? PACE_WINDOW_MIN : p->max_window;
     p->window = p->window / 2 > least ? p->window / 2 : least;
     p->threshold = p->window;
     p->n_grown = 0;
     p->shrunk_ns = now_ns;
+}
+
+void pace_not_lost(struct pace *p, uint64_t first_ns)
+{
+    if (p->shrunk_ns < first_ns || p->window_before <= p->window)
+        return;
+    p->window = p->window_before;
+    p->threshold = p->threshold_before;
+    p->window_before = 0;
 }

@@ -18,15 +18,17 @@
 #define PACE_WINDOW_MIN   PACE_WINDOW_FIRST
 
 struct pace {
-    uint64_t smoothed_ns;  /* SRTT; 0: nothing measured yet */
-    uint64_t variation_ns; /* RTTVAR */
-    uint64_t measured_ns;  /* RTO */
-    uint64_t timeout_ns;   /* the same, doubled while nothing is heard */
-    uint64_t known_ns;     /* a timeout of what was sent before this says nothing new about it */
-    uint64_t shrunk_ns;    /* when the window last shrank */
-    uint32_t window;       /* messages */
-    uint32_t threshold;    /* slow start ends here */
-    uint32_t n_grown;      /* answers since the window last grew by one, above the threshold */
+    uint64_t smoothed_ns;   /* SRTT; 0: nothing measured yet */
+    uint64_t variation_ns;  /* RTTVAR */
+    uint64_t measured_ns;   /* RTO */
+    uint64_t timeout_ns;    /* the same, doubled while nothing is heard */
+    uint64_t known_ns;      /* a timeout of what was sent before this says nothing new about it */
+    uint64_t shrunk_ns;     /* when the window last shrank */
+    uint32_t window;        /* messages */
+    uint32_t threshold;     /* slow start ends here */
+    uint32_t window_before; /* the window last shrank for silence; 0: it is final */
+    uint32_t threshold_before; /* the same */
+    uint32_t n_grown;          /* answers since the window last grew by one, above the threshold */
     uint32_t max_window;
 };
 
@@ -46,5 +48,11 @@ void pace_answered(struct pace *p, uint64_t now_ns, bool is_limited);
  * is not late.
  */
 void pace_lost(struct pace *p, uint64_t now_ns, uint64_t sent_ns, bool is_told);
+
+/*
+ * Nothing of a message that was first sent at first_ns was lost, although it was sent again: what
+ * the window shrank for its sake is given back (RFC 4015, section 3.2).
+ */
+void pace_not_lost(struct pace *p, uint64_t first_ns);
 
 #endif

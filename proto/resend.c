@@ -27,7 +27,7 @@ enum slot_state {
     SLOT_WAITING, /* put, and not sent yet */
     SLOT_FLYING,  /* sent; nothing is known of it */
     SLOT_REFUSED, /* for the moment; goes again */
-    SLOT_KEPT,    /* stored; its release or reply is awaited */
+    SLOT_KEPT,    /* it is there; that it is stored, its release or its reply is awaited */
     SLOT_DECIDED, /* its fate is to be told */
 };
 
@@ -380,6 +380,8 @@ static void count_answer(struct resend *r, struct slot *s, uint64_t now_ns, bool
     if (s->wish == RESEND_WISH_STORED) {
         if (s->n_answers == s->n_sent)
             pace_measure(&r->pace, s->answered_ns - s->first_ns);
+        if (s->n_answers == s->n_sent && s->n_sent > 1)
+            pace_not_lost(&r->pace, s->first_ns);
     } else if (s->n_answers == 1 && s->n_sent <= 2) {
         if (is_stored || (s->n_sent == 1 && (known_ns == 0 || took_ns < known_ns)))
             pace_measure(&r->pace, took_ns);
@@ -403,12 +405,12 @@ static struct slot *find_for_answer(struct resend *r, uint64_t number, uint64_t 
     return s != NULL && s->state != SLOT_WAITING ? s : NULL;
 }
 
-static void keep(struct resend *r, struct slot *s, uint64_t now_ns)
+static void keep(struct resend *r, struct slot *s, uint64_t now_ns, bool is_stored)
 {
+    s->is_kept = s->is_kept || is_stored;
     if (s->state == SLOT_KEPT)
         return;
     set_state(r, s, SLOT_KEPT);
-    s->is_kept = true;
     s->interval_ns = r->pace.timeout_ns > ASK_FIRST_NS ? r->pace.timeout_ns : ASK_FIRST_NS;
     schedule(r, s, now_ns);
 }
@@ -416,10 +418,12 @@ static void keep(struct resend *r, struct slot *s, uint64_t now_ns)
 static void ack_one(struct resend *r, struct slot *s, uint64_t now_ns, enum resend_wish which)
 {
     answered(r, s, now_ns);
-    if (s->wish == RESEND_WISH_STORED)
+    if (which == RESEND_RECEIVED)
+        keep(r, s, now_ns, false);
+    else if (s->wish == RESEND_WISH_STORED)
         decide(r, s, RESEND_STORED);
     else if (which == RESEND_WISH_STORED)
-        keep(r, s, now_ns);
+        keep(r, s, now_ns, true);
     else
         decide(r, s, RESEND_RELEASED);
     r->hold_ns = 0;
@@ -430,7 +434,7 @@ void resend_ack(struct resend *r, uint64_t now_ns, uint64_t number, uint64_t cou
 {
     struct range range = range_of(r, number, count);
     for (number = range.begin; number < range.end; number++) {
-        struct slot *s = find_for_answer(r, number, now_ns, which == RESEND_WISH_STORED);
+        struct slot *s = find_for_answer(r, number, now_ns, which != RESEND_WISH_RELEASED);
         if (s != NULL)
             ack_one(r, s, now_ns, which);
     }

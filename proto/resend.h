@@ -31,7 +31,12 @@
 struct resend;
 
 /* What a message waits for. */
-enum resend_wish { RESEND_WISH_STORED, RESEND_WISH_RELEASED, RESEND_WISH_REPLY };
+enum resend_wish {
+    RESEND_WISH_STORED,
+    RESEND_WISH_RELEASED,
+    RESEND_WISH_REPLY,
+    RESEND_RECEIVED, /* only said by an answer: it has come, and is not stored yet */
+};
 
 enum resend_outcome {
     RESEND_STORED,      /* it is in the mailbox */
@@ -105,8 +110,8 @@ bool resend_cancel(struct resend *r, uint64_t number);
 /* ---- Answers ---- */
 
 /*
- * `count` messages from `number` on are stored (or released). Numbers that are not under way, or
- * were never sent, change nothing.
+ * `count` messages from `number` on are stored (or released, or received). Numbers that are not
+ * under way, or were never sent, change nothing.
  */
 void resend_ack(struct resend *r, uint64_t now_ns, uint64_t number, uint64_t count,
                 enum resend_wish which);

@@ -135,11 +135,13 @@ static int promise(const struct framed *m, const struct frame_slice *text)
     return spool_refusal(&m->endpoint->mailbox, bytes);
 }
 
-/* It is here, but not on disk yet: who asks again waits on. */
+/* It is here, but not on disk yet. */
 static int is_on_its_way(const struct framed *m)
 {
     if (spooling_refusal(m->endpoint) == DROP_SPOOL_FAILED)
         refuse(m, DROP_SPOOL_FAILED);
+    else
+        acknowledge(m, FRAME_RECEIVED);
     return DROP_DUPLICATE;
 }
 

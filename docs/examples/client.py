@@ -179,7 +179,7 @@ class Sender:
             del self.under_way[first]
         elif kind == "nack" and not header.get("retry"):
             raise Failure(f"refused: {header['reason']}")
-        elif kind == "ack":
+        elif kind == "ack" and header.get("ack") != "received":  # which promises nothing yet
             self.acknowledge(first, first + count)
 
     def acknowledge(self, first, end):

@@ -314,6 +314,54 @@ Test(resend, a_drop_after_it_was_stored_is_told_or_tried_again)
     resend_free(r);
 }
 
+Test(resend, what_has_come_and_is_not_stored_yet_is_only_asked_about)
+{
+    struct resend *r = sender(8);
+    struct resend_fate fate;
+
+    put(r, RESEND_WISH_STORED, 2 * S);
+    put(r, RESEND_WISH_STORED, 2 * S);
+    send_all(r, S);
+    resend_ack(r, S + MS, 1, 2, RESEND_RECEIVED);
+    expect_nothing_told(r);
+    cr_expect_geq(resend_deadline(r), S + 200 * MS);
+    resend_ack(r, S + 50 * MS, 1, 1, RESEND_WISH_STORED);
+    expect_fate(r, 1, RESEND_STORED);
+    send_all(r, 2 * S);
+    cr_assert(resend_told(r, 2 * S, &fate));
+    cr_expect_eq(fate.outcome, RESEND_TIMED_OUT);
+    cr_expect_not(fate.is_kept, "nobody said that it is stored");
+    resend_free(r);
+}
+
+Test(resend, a_window_that_shrank_for_messages_that_were_late_is_given_back)
+{
+    struct resend *r = sender(100);
+    struct resend_figures before, after;
+    struct resend_sending late;
+
+    for (int i = 0; i < 90; i++)
+        put(r, RESEND_WISH_STORED, RESEND_NEVER);
+    for (uint64_t n = 1; n <= 40; n++) { /* slow start */
+        send_all(r, S);
+        resend_ack(r, S + MS, n, 1, RESEND_WISH_STORED);
+        expect_fate(r, n, RESEND_STORED);
+    }
+    send_all(r, S + MS);
+    resend_figures(r, &before);
+    uint64_t late_ns = resend_deadline(r);
+    cr_assert(resend_next(r, late_ns, &late));
+    cr_assert(late.is_again);
+    resend_figures(r, &after);
+    cr_assert_lt(after.window, before.window);
+    resend_ack(r, late_ns + MS, late.number, 1, RESEND_RECEIVED);
+    resend_ack(r, late_ns + 2 * MS, late.number, 1, RESEND_WISH_STORED);
+    expect_fate(r, late.number, RESEND_STORED);
+    resend_figures(r, &after);
+    cr_assert_geq(after.window, before.window);
+    resend_free(r);
+}
+
 Test(resend, nobody_there_ends_everything)
 {
     struct resend *r = sender(100);
