@@ -28,7 +28,8 @@ int main(int argc, char **argv)
 {
     static struct load l;
     load_parse(&l, argc, argv);
-    struct msgd_feed_options options = {.is_batch = strcmp(l.mode, "batch") == 0};
+    /* Whether they are JSON, msgd says. */
+    struct msgd_feed_options options = {.is_batch = strcmp(l.mode, "batch") == 0, .is_raw = 1};
     struct msgd_feed_figures figures;
     struct msgd_feed *f;
     if (msgd_feed_open(&f, l.target, &options) != 0)

@@ -22,9 +22,6 @@ static int connect_to(struct msgd_feed *f, const char *target,
     struct target_addresses addresses;
     int linger_ms = options->linger_ms != 0 ? options->linger_ms : DEFAULT_LINGER_MS;
 
-    if (options->is_raw && options->is_batch)
-        return failure_set(&f->failure, -EINVAL,
-                           "a batch is of JSON texts: is_raw and is_batch exclude each other");
     int error = target_find(target, options->socket_path, &addresses, &f->failure);
     if (error != 0)
         return error;
@@ -119,6 +116,8 @@ static int check(struct msgd_feed *f, const void *data, size_t length)
                            length, FEED_DATAGRAM_MAX);
     if (!f->is_raw && !json_text_is_valid(data, length))
         return failure_set(&f->failure, -EINVAL, "a message must be one JSON text");
+    if (f->is_raw && f->is_batch && length > 0 && memchr(data, FRAME_START, length) != NULL)
+        return failure_set(&f->failure, -EINVAL, "RS (0x1e) stands between messages of a batch");
     return 0;
 }
 

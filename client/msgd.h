@@ -267,7 +267,8 @@ struct msgd_feed_options {
     int is_batch;                /* 1: as many messages in a datagram as it holds (docs/protocol.md,
                                     Batches); one that is alone goes as it is */
     uint32_t max_datagram_bytes; /* of a batch; 0: what passes uncut to the target */
-    int is_raw;                  /* 1: bytes, which are not looked at; not with is_batch */
+    int is_raw;    /* 1: bytes, which are not looked at here (msgd does); with is_batch
+                      without RS (0x1E) */
     int linger_ms; /* how long the first datagram to a host of several addresses waits for a refusal
                       from afar, before the next address is tried: 100; -1: not at all */
 };

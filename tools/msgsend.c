@@ -322,13 +322,13 @@ static int open_target(struct job *job)
     int linger_ms = tool_milliseconds(o->linger);
     const struct msgd_feed_options options = {.socket_path = o->common.socket,
                                               .is_batch = o->batch,
+                                              .is_raw = 1, /* payload_check has looked at it */
                                               .linger_ms = linger_ms > 0 ? linger_ms : -1};
     struct failure failure = {0};
     if (o->from == NULL) {
         int error = msgd_feed_open(&job->feed, job->target_text, &options);
         if (error != 0)
             return send_fail_target(error, msgd_feed_error(NULL));
-        job->feed->is_raw = true; /* payload_check has looked at it */
         return EXIT_DONE;
     }
     int error = target_find(job->target_text, o->common.socket, &job->addresses, &failure);

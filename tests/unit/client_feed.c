@@ -233,10 +233,12 @@ Test(client_feed, only_json_is_taken_unless_it_is_raw)
     expect(fd, "");
     expect(fd, "");
     f = msgd_feed_close(f);
-    cr_expect_eq(
-        msgd_feed_open(&f, target, &(struct msgd_feed_options){.is_raw = 1, .is_batch = 1}),
-        -EINVAL);
-    cr_expect_not_null(strstr(msgd_feed_error(NULL), "is_batch"));
+    f = feed_to(target, &(struct msgd_feed_options){.is_raw = 1, .is_batch = 1});
+    cr_expect_eq(msgd_feed_put(f, "1\x1e", 2), -EINVAL);
+    cr_expect_not_null(strstr(msgd_feed_error(f), "RS"));
+    put(f, "hello");
+    f = msgd_feed_close(f);
+    expect(fd, "hello");
     close(fd);
 }
 
