@@ -145,8 +145,9 @@ int store_load(struct store *store, const struct store_loader *loader) MUST_USE;
 /* 0 or -errno. On the thread of `loop`, which all its jobs are posted from and done on. */
 int store_port_open(struct store_port **out, struct store *store, uv_loop_t *loop) MUST_USE;
 /*
- * Frees the port once every job of it is done; appends and rejected datagrams that wait for room
- * are done with -ECANCELED, all others are carried out. NULL: `done` runs at once.
+ * Frees the port once every job of it is done. Appends and rejected datagrams that wait for room
+ * are done with -ECANCELED; all others are carried out, or, where the disk has no room even for
+ * them, tried once more and done with -ECANCELED. NULL: `done` runs at once.
  */
 typedef void (*store_port_closed)(void *context);
 void store_port_close(struct store_port *port, store_port_closed done, void *context);

@@ -42,23 +42,24 @@ static void finish_all(struct job_list *list, int status)
         finish(job, status);
 }
 
-/* Of a port that closes, what can be done without and may wait for room; of an endpoint that is
- * forgotten (else NULL), its messages. */
-static bool is_cancelled(const struct store_job *job, const uint64_t *forgotten)
+/* Of an endpoint that is forgotten, its messages. Else (NULL) of ports that close: what can be done
+ * without and may wait for room, or all. */
+static bool is_cancelled(const struct store_job *job, const uint64_t *forgotten, bool is_all)
 {
     if (forgotten != NULL)
         return job->act == STORE_APPEND && job->append.endpoint == *forgotten;
-    return job->port->is_cancelled && (job->act == STORE_APPEND || job->act == STORE_PUT_REJECTED);
+    return job->port->is_cancelled &&
+           (is_all || job->act == STORE_APPEND || job->act == STORE_PUT_REJECTED);
 }
 
-static void cancel(struct job_list *list, const uint64_t *forgotten)
+static void cancel(struct job_list *list, const uint64_t *forgotten, bool is_all)
 {
     struct job_list kept;
     struct store_job *job;
 
     job_list_init(&kept);
     while ((job = job_list_take(list)) != NULL) {
-        if (is_cancelled(job, forgotten))
+        if (is_cancelled(job, forgotten, is_all))
             finish(job, -ECANCELED);
         else
             job_list_append(&kept, job);
@@ -73,8 +74,8 @@ static void cancel_before(struct store *s, struct job_list *kept, const struct s
 
     if (because->act == STORE_CANCEL)
         because->port->is_cancelled = true;
-    cancel(&s->waiting, forgotten);
-    cancel(kept, forgotten);
+    cancel(&s->waiting, forgotten, false);
+    cancel(kept, forgotten, false);
 }
 
 /* ---- Waiting ---- */
@@ -294,7 +295,8 @@ static void give_up(struct store *s, struct group *g, struct job_list *done, str
     for (struct store_job *job = g->writes.first; job != NULL; job = job->next)
         job->cursor = 0;
     job_list_prepend_all(&s->waiting, &g->writes);
-    cancel(&s->waiting, NULL);
+    /* They have been tried once more, and whoever closes a port wants to end. */
+    cancel(&s->waiting, NULL, true);
 }
 
 static void checkpoint(struct store *s)
