@@ -3,6 +3,7 @@
 #include "daemon/store/database.h"
 
 #include "daemon/base/crash_point.h"
+#include "daemon/base/log.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -345,7 +346,7 @@ static int check_version(struct database *d)
     return 0;
 }
 
-int database_open(struct database *d, const char *path, const char *vfs)
+static int connect_to(struct database *d, const char *path, const char *vfs)
 {
     int code = sqlite3_open_v2(path, &d->db,
                                SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX |
@@ -353,8 +354,42 @@ int database_open(struct database *d, const char *path, const char *vfs)
                                vfs);
     int r = database_error(d, code);
 
+    return r < 0 ? r : configure(d);
+}
+
+/* Closed without a word to the disk, and opened again, so that SQLite reads its log anew. */
+static int connect_again(struct database *d, const char *path, const char *vfs)
+{
+    (void)sqlite3_db_config(d->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+    (void)sqlite3_close(d->db);
+    d->db = NULL;
+    return connect_to(d, path, vfs);
+}
+
+/* SQLite has locked the database and read its log, and nothing has been written yet. */
+static int mend_log(struct database *d, const char *path, const char *vfs)
+{
+    int r = log_mend(d->db, &d->log);
+
+    if (r < 0)
+        return r;
+    if (d->log.breaks_off)
+        log_warning("%s-wal breaks off before its end: after a power cut that was under way and "
+                    "not acknowledged; else the disk has damaged it, and messages are lost",
+                    path);
+    if (d->log.n_mended == 0)
+        return 0;
+    log_warning("%s-wal was wrong in %u places by a bit, and has been mended: check the disk", path,
+                d->log.n_mended);
+    return connect_again(d, path, vfs);
+}
+
+int database_open(struct database *d, const char *path, const char *vfs)
+{
+    int r = connect_to(d, path, vfs);
+
     if (r == 0)
-        r = configure(d);
+        r = mend_log(d, path, vfs);
     if (r == 0)
         r = check_version(d);
     if (r == 0)

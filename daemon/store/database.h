@@ -4,6 +4,7 @@
 #define MSGD_DAEMON_STORE_DATABASE_H
 
 #include "daemon/base/error.h"
+#include "daemon/store/log_mend.h"
 
 #include <sqlite3.h>
 #include <stdbool.h>
@@ -77,6 +78,7 @@ struct database {
     sqlite3 *db;
     sqlite3_stmt *statements[N_STATEMENTS];
     bool is_opened;
+    struct log_verdict log; /* as it was found; not changed after that */
     bool is_in_transaction;
     bool is_lazy;       /* commits are not synced for the present */
     int n_log_pages;    /* in the log that are not in the database yet */

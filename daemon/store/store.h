@@ -86,6 +86,8 @@ struct store_info {
     uint64_t commits;
     uint64_t appended;     /* records */
     uint64_t damaged_rows; /* set aside, now and by predecessors */
+    uint64_t log_mended;   /* parts of the log that had a flipped bit at the start */
+    bool log_broke_off;    /* more was wrong, or the power had failed */
 };
 /* Any thread. */
 void store_info(const struct store *store, struct store_info *out);

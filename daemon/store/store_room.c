@@ -203,5 +203,7 @@ void store_info(const struct store *s, struct store_info *out)
                                .free_bytes = atomic_load(&s->free_bytes),
                                .commits = atomic_load(&s->n_commits),
                                .appended = atomic_load(&s->n_appended),
-                               .damaged_rows = atomic_load(&s->n_damaged)};
+                               .damaged_rows = atomic_load(&s->n_damaged),
+                               .log_mended = s->database.log.n_mended,
+                               .log_broke_off = s->database.log.breaks_off};
 }
