@@ -320,14 +320,20 @@ static int empty_log(struct database *d, bool *is_empty)
     return database_error(d, code);
 }
 
-/* The version must be in the file itself, where database_check_file looks; and what a predecessor
- * left in the log takes room there that releases may need. */
-static int begin_log(struct database *d)
+int database_begin_log(struct database *d)
 {
     bool is_empty;
     int r = empty_log(d, &is_empty);
 
     return database_error_passes(r) ? 0 : r;
+}
+
+/* The version must be in the file itself, where database_check_file looks. */
+static int create(struct database *d)
+{
+    int r = create_schema(d);
+
+    return r == 0 ? database_begin_log(d) : r;
 }
 
 static int check_version(struct database *d)
@@ -340,7 +346,7 @@ static int check_version(struct database *d)
     if (r < 0)
         return r;
     if (application == 0 && version == 0)
-        return create_schema(d);
+        return create(d);
     if (application != DATABASE_APPLICATION_ID || version != DATABASE_VERSION)
         return -EPROTONOSUPPORT;
     return 0;
@@ -392,8 +398,6 @@ int database_open(struct database *d, const char *path, const char *vfs)
         r = mend_log(d, path, vfs);
     if (r == 0)
         r = check_version(d);
-    if (r == 0)
-        r = begin_log(d);
     if (r == 0)
         r = prepare(d);
     d->is_opened = r == 0;

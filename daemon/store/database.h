@@ -118,6 +118,9 @@ int database_begin(struct database *d, bool is_lazy) MUST_USE;
 int database_commit(struct database *d) MUST_USE;
 /* Does nothing where no transaction is open. */
 void database_roll_back(struct database *d);
+/* Puts all that a predecessor left in the log into the database: there it takes room that releases
+ * may need. 0, also where that has to wait for room, or -errno. */
+int database_begin_log(struct database *d) MUST_USE;
 /* Puts the log into the database where it has grown. 0 or -errno. */
 int database_checkpoint(struct database *d) MUST_USE;
 /* How many pages the database may have; with how many bytes the log is put into the database; how

@@ -5,6 +5,8 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
 
 /* How often what waits for room is tried again, and the disk looked at while there is none. */
 #define RETRY_NS (100 * INT64_C(1000000))
@@ -397,10 +399,34 @@ static void turn(struct store *s)
     }
 }
 
+static int sync_directory(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int r = fd < 0 || fsync(fd) < 0 ? -errno : 0;
+
+    if (fd >= 0)
+        close(fd);
+    return r;
+}
+
+/* What is to be on disk before anything is acknowledged: the log of a predecessor, and a new file's
+ * name. Nobody waits for it: msgd reads its sockets meanwhile. */
+static void begin(struct store *s)
+{
+    int r = sync_directory(s->directory);
+
+    if (r < 0)
+        store_fail(s, r, "syncing its directory");
+    r = database_begin_log(&s->database);
+    if (r < 0)
+        store_fail(s, r, "moving the log into the database");
+}
+
 void store_run(void *context)
 {
     struct store *s = context;
 
+    begin(s);
     while (gather(s))
         turn(s);
     finish_all(&s->waiting, -ECANCELED);
