@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Sessions whose every fourth allocation fails: slower, and nothing else. */
-#include "proto/session.h"
+#include "session_reading.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -60,19 +60,6 @@ static void carry(struct session *from, struct session *to, const struct address
         cr_assert_eq(frame_parse(buf, n, &f), 0);
         session_receive(to, now_ns, where, &f, n);
     }
-}
-
-static size_t read_some(struct session *s, uint8_t *out, size_t total)
-{
-    const uint8_t *piece;
-    size_t n;
-
-    while ((piece = session_peek(s, &n)) != NULL) {
-        memcpy(out + total, piece, n);
-        total += n;
-        session_consume(s, n);
-    }
-    return total;
 }
 
 Test(session, goes_on_when_memory_is_short)

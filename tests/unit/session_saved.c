@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Sessions that are saved and go on. */
-#include "proto/session.h"
+#include "session_reading.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -87,19 +87,6 @@ static void pass(struct pair *p, uint64_t ns)
 {
     p->now_ns[0] += ns;
     p->now_ns[1] += ns;
-}
-
-static size_t read_some(struct session *s, uint8_t *out, size_t total)
-{
-    const uint8_t *piece;
-    size_t n;
-
-    while ((piece = session_peek(s, &n)) != NULL) {
-        memcpy(out + total, piece, n);
-        total += n;
-        session_consume(s, n);
-    }
-    return total;
 }
 
 Test(session_saved, goes_on_in_the_middle_of_both_streams)
