@@ -11,9 +11,13 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <systemd/sd-daemon.h>
 #include <unistd.h>
+
+#define NOTIFY_PATIENCE_US (UINT64_C(5) * 1000000)
 
 union control {
     struct cmsghdr header;
@@ -100,6 +104,14 @@ int handover_receive(int fd, int timeout_ms, struct handover_message *out)
         close(out->fds[i]);
     out->n_fds = 0;
     return -EBADMSG;
+}
+
+void handover_tell_main(pid_t pid)
+{
+    if (!getenv("NOTIFY_SOCKET"))
+        return;
+    (void)sd_notifyf(0, "MAINPID=%d", (int)pid);
+    (void)sd_notify_barrier(0, NOTIFY_PATIENCE_US);
 }
 
 const char *layouts_text(void)

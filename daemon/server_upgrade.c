@@ -7,12 +7,8 @@
 #include "proto/json_writer.h"
 
 #include <fcntl.h>
-#include <stdlib.h>
 #include <sys/socket.h>
-#include <systemd/sd-daemon.h>
 #include <unistd.h>
-
-#define NOTIFY_PATIENCE_US (UINT64_C(5) * 1000000)
 
 static void refuse_upgrade(struct server *server, const char *why)
 {
@@ -94,28 +90,18 @@ static void answer_callers(struct server *server, bool is_done)
     json_writer_deinit(&w);
 }
 
-/* systemd listens to the main process alone: to the successor from here on. */
-static void tell_main_pid(pid_t pid)
-{
-    (void)sd_notifyf(0, "MAINPID=%d", (int)pid);
-    if (getenv("NOTIFY_SOCKET"))
-        (void)sd_notify_barrier(0, NOTIFY_PATIENCE_US);
-}
-
 int server_hand_over(struct server *server)
 {
     struct upgrade *u = &server->upgrade;
     int r;
 
     server->kept.store = store_stop(server->kept.store);
-    tell_main_pid(u->pid);
     r = upgrade_give(u, &server->gift);
     if (r == 0) {
         log_info("msgd %s serves now, pid %d", u->version, (int)u->pid);
         answer_callers(server, true);
     } else {
         log_error("the successor took over and failed: %s; this msgd starts over", u->why);
-        tell_main_pid(getpid());
         answer_callers(server, false);
         r = upgrade_start_over(server->options->argv, &server->gift);
         error_trace(r, "cannot start over");

@@ -8,13 +8,17 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* The old one may take that long to write what is to be written. */
-#define PATIENCE_MS 60000
+#define PATIENCE_MS           60000
+#define LAST_WORD_PATIENCE_MS 5000
 
 /* systemd's watchdog is for the process that this variable names. */
 static void claim_watchdog(void)
@@ -27,6 +31,39 @@ static void claim_watchdog(void)
     (void)setenv("WATCHDOG_PID", pid, 1);
 }
 
+/* The process between: ends as the successor does, so that the old msgd hears how. */
+static _Noreturn void stand_between(pid_t successor)
+{
+    int status = 0;
+
+    while (waitpid(successor, &status, 0) < 0 && errno == EINTR)
+        continue;
+    if (WIFSIGNALED(status)) {
+        (void)signal(WTERMSIG(status), SIG_DFL);
+        (void)raise(WTERMSIG(status));
+    }
+    _exit(WEXITSTATUS(status));
+}
+
+/*
+ * systemd watches over processes whose parent it is. So the successor is a grandchild of the old
+ * msgd, whose child is killed when the successor serves; until then the successor dies with it.
+ */
+static void become_grandchild(struct successor *s)
+{
+    pid_t parent = getpid(), pid = fork();
+
+    if (pid > 0) {
+        close(s->fd);
+        stand_between(pid);
+    }
+    if (pid < 0)
+        return; /* a child, then: systemd says that it may not notice when this one ends */
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent)
+        _exit(EXIT_FAILURE);
+}
+
 void successor_init(struct successor *s)
 {
     const char *text = getenv(HANDOVER_VARIABLE);
@@ -35,8 +72,10 @@ void successor_init(struct successor *s)
     if (!text)
         return;
     s->fd = atoi(text);
-    (void)unsetenv(HANDOVER_VARIABLE);
     (void)fcntl(s->fd, F_SETFD, FD_CLOEXEC);
+    if (!strstr(text, HANDOVER_AGAIN))
+        become_grandchild(s);
+    (void)unsetenv(HANDOVER_VARIABLE);
     claim_watchdog();
 }
 
@@ -61,8 +100,17 @@ void successor_refuse(struct successor *s, const char *why)
 
 void successor_ready(struct successor *s)
 {
-    if (s->is_one)
-        (void)!handover_send(s->fd, HANDOVER_READY, MSGD_VERSION);
+    struct handover_message end;
+
+    if (!s->is_one)
+        return;
+    if (s->old)
+        handover_tell_main(s->old);
+    (void)prctl(PR_SET_PDEATHSIG, 0);
+    (void)!handover_send(s->fd, HANDOVER_READY, MSGD_VERSION);
+    /* Nothing is said to systemd before it listens to this process again. */
+    if (s->old)
+        (void)!handover_receive(s->fd, LAST_WORD_PATIENCE_MS, &end);
 }
 
 /* ---- Looking ---- */
@@ -123,8 +171,10 @@ static int take(struct successor *s, const struct handover_message *m)
 {
     if (m->word == HANDOVER_DESCRIPTORS && m->n_fds > 0)
         return keep_ends(s, m);
-    if (m->word == HANDOVER_GO)
+    if (m->word == HANDOVER_GO) {
+        s->old = atoi(m->text) == getpid() ? 0 : atoi(m->text);
         return 0;
+    }
     if (m->word != HANDOVER_LISTENER || m->n_fds != 1 || s->listener >= 0)
         return -EBADMSG;
     s->listener = m->fds[0];
@@ -149,6 +199,7 @@ static int receive_all(struct successor *s)
 
 int successor_take_over(struct successor *s, const struct config *config)
 {
+    char pid[16];
     int r;
 
     if (!s->is_one)
@@ -158,6 +209,7 @@ int successor_take_over(struct successor *s, const struct config *config)
         r = check_database(s, config);
     if (r != 0)
         return r;
-    (void)!handover_send(s->fd, HANDOVER_CHECKED, "");
+    snprintf(pid, sizeof(pid), "%d", (int)getpid());
+    (void)!handover_send(s->fd, HANDOVER_CHECKED, pid);
     return receive_all(s);
 }

@@ -7,12 +7,14 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 struct config;
 
 /* Zeroed: msgd was started by itself, and every function here is fine and does nothing. */
 struct successor {
     bool is_one;
+    pid_t old;    /* the old msgd, once it has let go; 0: this very process, or not known */
     int fd;       /* to the old msgd */
     int listener; /* the control socket, taken by whoever uses it; -1 */
     bool owns_socket_file;

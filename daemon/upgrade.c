@@ -95,10 +95,11 @@ static int start(struct upgrade *u, char **argv)
         return fail(u, r, "cannot make a socket to the successor");
     r = handover_send(ends[0], HANDOVER_VERSIONS, layouts_text());
     if (r == 0)
-        r = spawn(&u->pid, argv, ends[1]);
+        r = spawn(&u->child, argv, ends[1]);
     close(ends[1]);
     if (r == 0) {
         u->fd = ends[0];
+        u->pid = u->child;
         return 0;
     }
     close(ends[0]);
@@ -122,12 +123,36 @@ void upgrade_leave_loop(struct upgrade *u)
     uv_close((uv_handle_t *)&u->patience, on_handle_closed);
 }
 
-/* The successor is gone after this, whatever it was about to do. */
+/* Waits for the end of a process that is about to; at: by pidfd_open, or -1 where that failed. */
+static void wait_for_end(int at)
+{
+    struct pollfd end = {.fd = at, .events = POLLIN};
+
+    if (at < 0)
+        return;
+    (void)poll(&end, 1, END_PATIENCE_MS);
+    close(at);
+}
+
+static int open_process(pid_t pid)
+{
+    return (int)syscall(SYS_pidfd_open, pid, 0);
+}
+
+static void kill_child(const struct upgrade *u, int *status)
+{
+    (void)kill(u->child, SIGKILL);
+    while (waitpid(u->child, status, 0) < 0 && errno == EINTR)
+        continue;
+}
+
+/* The successor is gone after this, whatever it was about to do: it dies with the child. */
 static void end_successor(struct upgrade *u, int *status)
 {
-    (void)kill(u->pid, SIGKILL);
-    while (waitpid(u->pid, status, 0) < 0 && errno == EINTR)
-        continue;
+    int successor = u->pid == u->child ? -1 : open_process(u->pid);
+
+    kill_child(u, status);
+    wait_for_end(successor);
     close(u->fd);
     u->is_under_way = false;
 }
@@ -142,24 +167,13 @@ void upgrade_cancel(struct upgrade *u)
     end_successor(u, &status);
 }
 
-/* One that ends by itself is given a moment, so that its status is its own. */
-static void wait_for_end(pid_t pid)
-{
-    struct pollfd at = {.fd = (int)syscall(SYS_pidfd_open, pid, 0), .events = POLLIN};
-
-    if (at.fd < 0)
-        return;
-    (void)poll(&at, 1, END_PATIENCE_MS);
-    close(at.fd);
-}
-
 /* What it said, or that it ended without a word. */
 static void explain(struct upgrade *u, int r, const struct handover_message *m)
 {
     int status = 0;
 
-    if (r == -EPIPE)
-        wait_for_end(u->pid);
+    if (r == -EPIPE) /* it has ended by itself: its status is its own */
+        wait_for_end(open_process(u->child));
     end_successor(u, &status);
     if (r == 0 && m->word == HANDOVER_NO)
         snprintf(u->why, sizeof(u->why), "%.500s", m->text);
@@ -184,6 +198,8 @@ static void on_answer(uv_poll_t *poll, int status, int events)
     (void)events;
     upgrade_leave_loop(u);
     if (r == 0 && m.word == HANDOVER_CHECKED) {
+        if (m.text[0] != '\0')
+            u->pid = atoi(m.text);
         u->checked(u->context, NULL);
         return;
     }
@@ -248,34 +264,44 @@ static int send_ends(int fd, const struct stash *stash)
 
 static int send_all(int fd, const struct upgrade_gift *gift)
 {
+    char pid[16];
     int r = handover_send_descriptors(fd, HANDOVER_LISTENER, gift->owns_socket_file ? "own" : "",
                                       &gift->listener, 1);
 
     if (r == 0)
         r = send_ends(fd, gift->stash);
-    return r == 0 ? handover_send(fd, HANDOVER_GO, "") : r;
+    snprintf(pid, sizeof(pid), "%d", (int)getpid());
+    return r == 0 ? handover_send(fd, HANDOVER_GO, pid) : r;
 }
 
 int upgrade_give(struct upgrade *u, const struct upgrade_gift *gift)
 {
     struct handover_message m = {.word = HANDOVER_NO};
-    int r = send_all(u->fd, gift);
+    int r;
 
+    handover_tell_main(u->pid);
+    r = send_all(u->fd, gift);
     if (r == 0)
         r = handover_receive(u->fd, READY_PATIENCE_MS, &m);
     if (r == 0 && m.word == HANDOVER_READY) {
+        int status;
+
         snprintf(u->version, sizeof(u->version), "%.31s", m.text);
+        if (u->pid != u->child)
+            kill_child(u, &status);
+        handover_tell_main(u->pid);
         u->is_under_way = false;
         close(u->fd);
         return 0;
     }
     explain(u, r, &m);
+    handover_tell_main(getpid());
     return r < 0 ? r : -ECANCELED;
 }
 
 int upgrade_start_over(char **argv, const struct upgrade_gift *gift)
 {
-    char number[16];
+    char number[32];
     int ends[2];
     int r = make_pair(ends);
 
@@ -285,7 +311,7 @@ int upgrade_start_over(char **argv, const struct upgrade_gift *gift)
     if (r == 0)
         r = send_all(ends[0], gift);
     if (r == 0) {
-        snprintf(number, sizeof(number), "%d", ends[1]);
+        snprintf(number, sizeof(number), "%d" HANDOVER_AGAIN, ends[1]);
         (void)setenv(HANDOVER_VARIABLE, number, 1);
         (void)fcntl(ends[1], F_SETFD, 0);
         execv(OWN_FILE, argv);

@@ -17,8 +17,9 @@ struct stash;
 /* One at a time. Zeroed to begin with. */
 struct upgrade {
     bool is_under_way;
-    int fd; /* to the successor */
-    pid_t pid;
+    int fd;      /* to the successor */
+    pid_t child; /* whose end is that of the successor */
+    pid_t pid;   /* of the successor: a child of the child, where it has said so */
     uv_poll_t poll;
     uv_timer_t patience;
     unsigned n_handles;
@@ -47,7 +48,7 @@ void upgrade_cancel(struct upgrade *u);
 void upgrade_leave_loop(struct upgrade *u);
 
 /* Nobody uses the sockets and the database any more: gives all to the successor and waits until it
- * serves. 0 or -errno: the successor is gone, and u->why says why. */
+ * serves, and is a process by itself. 0 or -errno: the successor is gone, and u->why says why. */
 int upgrade_give(struct upgrade *u, const struct upgrade_gift *gift) MUST_USE;
 
 /* Takes over itself, as if it were a successor. Returns only if that fails, with -errno. */

@@ -91,6 +91,8 @@ class UnderLoad(ServiceStory):
         self.go_through("thermo", self.restart, self.kill, self.reload, self.upgrade, self.kill, self.upgrade_package, self.restart)
         sent = self.finish(sender, "thermo")
         self.check_numbers(consumer, sent)
+        n_killed = self.system.says("journalctl", "--unit=msgd.service").count("code=killed")
+        self.assertEqual(n_killed, 2, "systemd waits for the orderly end of an upgraded one, too")
 
     def test_what_waits_without_a_consumer_is_there_in_order(self):
         self.consumer("store").stop()
