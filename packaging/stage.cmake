@@ -7,6 +7,16 @@ function(compress file)
     execute_process(COMMAND "${GZIP}" -9nf "${file}" COMMAND_ERROR_IS_FATAL ANY)
 endfunction()
 
+# Files that name the prefix of the build.
+foreach(file lib/systemd/system/msgd.service lib*/pkgconfig/msgd.pc lib/*/pkgconfig/msgd.pc)
+    file(GLOB found "${CPACK_TEMPORARY_INSTALL_DIRECTORY}/*/usr/${file}")
+    foreach(path IN LISTS found)
+        file(READ "${path}" text)
+        string(REPLACE "${CPACK_MSGD_BUILD_PREFIX}" "/usr" text "${text}")
+        file(WRITE "${path}" "${text}")
+    endforeach()
+endforeach()
+
 # The licence as a paragraph of the machine-readable format: a space before each line, a dot in an empty one.
 file(READ "${CPACK_RESOURCE_FILE_LICENSE}" license)
 string(REGEX REPLACE "\n+$" "" license "${license}")

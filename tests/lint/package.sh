@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# lint.package BUILD_DIR: the Debian packages can be made, and lintian finds no error in them.
+# lint.package BUILD_DIR: the Debian packages can be made of what was built, and lintian finds no error in them.
 set -eu
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 build=$1
 
 for program in dpkg-shlibdeps lintian; do
@@ -12,11 +11,15 @@ for program in dpkg-shlibdeps lintian; do
     fi
 done
 
-"$here/../support/packages.sh" "$build"
+rm -rf "$build/packages"
+if ! said=$(cpack --config "$build/CPackConfig.cmake" 2>&1); then
+    echo "$said"
+    exit 1
+fi
 for package in msgd libmsgd0 libmsgd-dev; do
-    if ! compgen -G "$build/package/packages/${package}_*.deb" >/dev/null; then
+    if ! compgen -G "$build/packages/${package}_*.deb" >/dev/null; then
         echo "there is no package $package"
         exit 1
     fi
 done
-lintian --fail-on error --tag-display-limit 0 "$build"/package/packages/*.deb
+lintian --fail-on error --tag-display-limit 0 "$build"/packages/*.deb
