@@ -87,6 +87,7 @@ class Msgd(Contender):
     """msgd, as it is by default. how: the sender's way; consumer: libmsgd, or Receive."""
 
     note = "each message validated, counted, kept until it is released"
+    registration = ()
 
     def __init__(self, msgd, how, consumer="libmsgd"):
         self.msgd, self.how, self.consumer = msgd, how, consumer
@@ -106,7 +107,8 @@ class Msgd(Contender):
             wait_until(lambda: (e := self.msgd.find(self.endpoint)) and e["consumers"], 10, "the consumer to be attached")
             self.port = self.msgd.endpoint(self.endpoint)["port"]
             return program
-        program = Program([*wrapper, build_path("drain"), self.endpoint, "--mailbox", str(16 << 20), *arguments], self.folder,
+        program = Program([*wrapper, build_path("drain"), self.endpoint, "--mailbox", str(16 << 20), *self.registration, *arguments],
+                          self.folder,
                           env=environment)
         program.wait_for_stderr("attached")
         self.port = re.search(r"attached \S+ (\d+)", program.stderr)[1]

@@ -6,11 +6,14 @@
 #include <string.h>
 
 /* A batch that wants no answer: its header is the same always, but for the checksum. */
-static const char HEADER[] = "\x1e{\"type\":\"batch\",\"crc\":\"00000000\"}\n";
+#define HEADER_TEXT "\x1e{\"type\":\"batch\",\"crc\":\"00000000\"}\n"
+static const struct {
+    char text[FRAME_BATCH_HEADER_BYTES]; /* not ended by NUL */
+} HEADER = {HEADER_TEXT};
 #define CRC_DIGITS 8
 #define CRC_AT     (FRAME_BATCH_HEADER_BYTES - 3 - CRC_DIGITS) /* digits, quotation mark, }, LF */
 
-_Static_assert(sizeof HEADER - 1 == FRAME_BATCH_HEADER_BYTES, "its length is told to callers");
+_Static_assert(sizeof HEADER_TEXT - 1 == FRAME_BATCH_HEADER_BYTES, "its length is told to callers");
 
 bool frame_batch_next(const struct frame_slice *body, size_t *at, struct frame_slice *text)
 {
@@ -34,7 +37,7 @@ bool frame_batch_next(const struct frame_slice *body, size_t *at, struct frame_s
 
 void frame_batch_begin(uint8_t *buf)
 {
-    memcpy(buf, HEADER, FRAME_BATCH_HEADER_BYTES);
+    memcpy(buf, &HEADER, sizeof HEADER);
 }
 
 void frame_batch_add(uint8_t *at, const void *text, size_t n)

@@ -3,7 +3,7 @@
  * A consumer that stands on libmsgd, checks what it gets and prints what it saw as one JSON object.
  *
  *     drain NAME [--address A] [--port P] [--mode M] [--when-full W] [--mailbox BYTES] [--lease S]
- *           [--format F] [--no-gro] [--receive-buffer BYTES] [--attach] [--endpoints N]
+ *           [--durable] [--format F] [--no-gro] [--receive-buffer BYTES] [--attach] [--endpoints N]
  *           [--count N] [--stop-after N] [--hold] [--release-every N] [--verify] [--log FILE]
  *           [--progress FILE] [--idle MS] [--latency]
  *
@@ -77,6 +77,7 @@ enum option_key {
     LEASE,
     FORMAT,
     NO_GRO,
+    DURABLE,
     RECEIVE_BUFFER,
     ATTACH,
     ENDPOINTS,
@@ -92,27 +93,17 @@ enum option_key {
 };
 
 static const struct option options[] = {
-    {"address", 1, NULL, ADDRESS},
-    {"port", 1, NULL, PORT},
-    {"mode", 1, NULL, MODE},
-    {"when-full", 1, NULL, WHEN_FULL},
-    {"mailbox", 1, NULL, MAILBOX},
-    {"lease", 1, NULL, LEASE},
-    {"format", 1, NULL, FORMAT},
-    {"no-gro", 0, NULL, NO_GRO},
-    {"receive-buffer", 1, NULL, RECEIVE_BUFFER},
-    {"attach", 0, NULL, ATTACH},
-    {"endpoints", 1, NULL, ENDPOINTS},
-    {"count", 1, NULL, COUNT},
-    {"stop-after", 1, NULL, STOP_AFTER},
-    {"hold", 0, NULL, HOLD},
-    {"release-every", 1, NULL, RELEASE_EVERY},
-    {"verify", 0, NULL, VERIFY},
-    {"log", 1, NULL, LOG},
-    {"progress", 1, NULL, PROGRESS},
-    {"idle", 1, NULL, IDLE},
-    {"latency", 0, NULL, LATENCY},
-    {NULL, 0, NULL, 0},
+    {"address", 1, NULL, ADDRESS},   {"port", 1, NULL, PORT},
+    {"mode", 1, NULL, MODE},         {"when-full", 1, NULL, WHEN_FULL},
+    {"mailbox", 1, NULL, MAILBOX},   {"lease", 1, NULL, LEASE},
+    {"format", 1, NULL, FORMAT},     {"no-gro", 0, NULL, NO_GRO},
+    {"durable", 0, NULL, DURABLE},   {"receive-buffer", 1, NULL, RECEIVE_BUFFER},
+    {"attach", 0, NULL, ATTACH},     {"endpoints", 1, NULL, ENDPOINTS},
+    {"count", 1, NULL, COUNT},       {"stop-after", 1, NULL, STOP_AFTER},
+    {"hold", 0, NULL, HOLD},         {"release-every", 1, NULL, RELEASE_EVERY},
+    {"verify", 0, NULL, VERIFY},     {"log", 1, NULL, LOG},
+    {"progress", 1, NULL, PROGRESS}, {"idle", 1, NULL, IDLE},
+    {"latency", 0, NULL, LATENCY},   {NULL, 0, NULL, 0},
 };
 
 static int64_t parse_lease(const char *text)
@@ -143,7 +134,9 @@ static void parse_registration(struct msgd_registration *r, int option)
         r->mode = parse_mode(optarg);
         break;
     case WHEN_FULL:
-        r->when_full = strcmp(optarg, "drop-old") == 0 ? MSGD_DROP_OLD : MSGD_DROP_NEW;
+        r->when_full = strcmp(optarg, "drop-old") == 0 ? MSGD_DROP_OLD
+                       : strcmp(optarg, "spool") == 0  ? MSGD_SPOOL
+                                                       : MSGD_DROP_NEW;
         break;
     case MAILBOX:
         r->mailbox_bytes = strtoull(optarg, NULL, 10);
@@ -156,6 +149,9 @@ static void parse_registration(struct msgd_registration *r, int option)
         break;
     case NO_GRO:
         r->no_gro = 1;
+        break;
+    case DURABLE:
+        r->is_durable = 1;
         break;
     case RECEIVE_BUFFER:
         r->receive_buffer_bytes = (uint32_t)strtoul(optarg, NULL, 10);
