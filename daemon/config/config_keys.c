@@ -10,6 +10,7 @@
 /* Of which each worker has so many: 1 GiB. */
 #define MAX_SOURCES_KEPT      (1 << 20)
 #define MAX_REPLY_CACHE_BYTES (1 << 30)
+#define MAX_POLL_US           1000
 #define MIN_SPOOL_BYTES       (8 * 1024 * 1024)
 #define MIN_JOURNAL_BYTES     (INT64_C(1) << 20)
 #define MAX_JOURNAL_BYTES     (INT64_C(1) << 30)
@@ -49,10 +50,10 @@ static int read_poll_us(struct reader *r, json_t *value, const struct place *pla
         r->config->poll_us = POLL_AUTO;
         return 0;
     }
-    if (!json_is_integer(value) || json_integer_value(value) != 0)
-        return reader_refuse(r, place,
-                             "\"auto\" or 0: polling before sleep is not in this version");
-    r->config->poll_us = 0;
+    if (!json_is_integer(value) || json_integer_value(value) < 0 ||
+        json_integer_value(value) > MAX_POLL_US)
+        return reader_refuse(r, place, "\"auto\", or an integer from 0 to 1000");
+    r->config->poll_us = json_integer_value(value);
     return 0;
 }
 

@@ -167,6 +167,15 @@ static void settle(uv_prepare_t *prepare)
 
 /* ---- Opening ---- */
 
+/* A wake-up takes some ten microseconds: what comes sooner than a few of them is worth waiting for.
+ */
+#define AUTO_POLL_NS UINT64_C(50000)
+
+static uint64_t poll_ns(const struct config *config)
+{
+    return config->poll_us == POLL_AUTO ? AUTO_POLL_NS : (uint64_t)config->poll_us * 1000;
+}
+
 static int start_workers(struct control *control)
 {
     struct worker_options options = {
@@ -186,6 +195,7 @@ static int start_workers(struct control *control)
         .replies_per_source = control->config.limits.replies_per_source,
         .answers_per_source = control->config.limits.answers_per_source,
         .max_sources = control->config.limits.sources,
+        .poll_ns = poll_ns(&control->config),
         .reply_cache_bytes = control->config.limits.reply_cache_bytes,
         .link_arena_bytes = LINK_ARENA_BYTES,
         .vault = control->vault,

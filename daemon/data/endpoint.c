@@ -5,6 +5,7 @@
 #include "daemon/data/answers.h"
 #include "daemon/data/care.h"
 #include "daemon/data/intake.h"
+#include "daemon/data/polling.h"
 #include "daemon/data/socket.h"
 #include "daemon/data/spooling.h"
 #include "daemon/data/vault.h"
@@ -272,6 +273,7 @@ static void on_readable(uv_poll_t *poll, int status, int events)
     }
     intake_read(e->worker->batch, s);
     endpoint_move(e); /* what found no room before */
+    polling_arrived(e->worker);
 }
 
 static void on_socket_closed(uv_handle_t *handle)

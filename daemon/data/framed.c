@@ -180,15 +180,17 @@ static int keep(const struct framed *m, const struct frame_slice *text)
 
 static int take_message(const struct framed *m, const struct frame_slice *text)
 {
-    /* What goes to the quarantine is the message. */
-    struct arrival a = {
-        .bytes = text->bytes, .n_bytes = text->n, .is_in_quarantine = m->arrival->is_in_quarantine};
     int outcome = judge(m, text);
 
     if (outcome != MESSAGE_KEPT)
         refuse(m, (enum drop_reason)outcome);
     else
         outcome = keep(m, text);
+    if (outcome == MESSAGE_KEPT)
+        return outcome;
+    /* What goes to the quarantine is the message. */
+    struct arrival a = {
+        .bytes = text->bytes, .n_bytes = text->n, .is_in_quarantine = m->arrival->is_in_quarantine};
     memcpy(&a.meta, &m->arrival->meta, sizeof(a.meta));
     return intake_count(m->endpoint, &a, outcome);
 }

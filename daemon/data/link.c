@@ -2,6 +2,8 @@
 /* One attached connection on one worker: its memory, its end. */
 #include "daemon/data/link.h"
 
+#include "daemon/data/polling.h"
+
 #include "daemon/data/sweep.h"
 
 #include <errno.h>
@@ -95,6 +97,7 @@ static void on_doorbell(uv_poll_t *poll, int status, int events)
     (void)!preadv2(l->doorbell, &vector, 1, -1, RWF_NOWAIT);
     link_read_outgoing(l);
     worker_flush(l->worker);
+    polling_arrived(l->worker);
 }
 
 static void run_open(struct worker *w, struct command *c)

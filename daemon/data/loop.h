@@ -9,6 +9,7 @@
 #include "daemon/core/mailbox.h"
 #include "daemon/core/reply_cache.h"
 #include "daemon/core/reply_limit.h"
+#include "daemon/core/spin.h"
 #include "daemon/data/memory.h"
 #include "daemon/data/spsc.h"
 #include "daemon/data/vault.h"
@@ -57,9 +58,12 @@ struct spooling;      /* data/spooling.h */
 struct worker {
     uv_thread_t thread;
     uv_loop_t loop;
-    uv_async_t wake;  /* control -> worker; on the worker's loop */
-    uv_async_t *told; /* worker -> control; on the control loop, freed in its close callback */
-    uv_idle_t idle;   /* active while tasks are queued */
+    uv_async_t wake;   /* control -> worker; on the worker's loop */
+    uv_async_t *told;  /* worker -> control; on the control loop, freed in its close callback */
+    uv_idle_t idle;    /* active while tasks are queued */
+    uv_idle_t polling; /* active while it looks for what comes next before it sleeps */
+    struct spin spin;
+    long n_switched; /* against its will */
     struct worker_options options;
 
     uv_mutex_t lock; /* of the two lists and counts */

@@ -6,6 +6,7 @@
 #include "daemon/data/intake.h"
 #include "daemon/data/link.h"
 #include "daemon/data/loop.h"
+#include "daemon/data/polling.h"
 #include "daemon/data/receiver.h"
 #include "daemon/data/sessions.h"
 #include "daemon/data/spooling.h"
@@ -204,6 +205,8 @@ static int open_loop(struct worker *w)
     rc = watch_table_grow(&w->loop, w->options.max_descriptor);
     if (rc == 0)
         rc = uv_idle_init(&w->loop, &w->idle);
+    if (rc == 0)
+        rc = polling_init(w);
     if (rc == 0)
         rc = sweep_init(w);
     if (rc == 0)

@@ -103,6 +103,7 @@ struct worker_options {
     uint32_t answers_per_source; /* the same for what msgd itself answers */
     uint32_t max_sources;        /* of messages with ids that are remembered */
     uint32_t reply_cache_bytes;
+    uint64_t poll_ns;          /* it looks so long for what comes next before it sleeps; 0: never */
     uint64_t link_arena_bytes; /* virtual size of a consumer's arena */
     struct cookie_secret cookie_secret;
     struct vault *vault; /* outlives the worker */
