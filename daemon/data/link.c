@@ -115,12 +115,16 @@ static void run_open(struct worker *w, struct command *c)
         link_break(l, uv_strerror(rc));
 }
 
+static void read_last(struct link *l);
+
 static bool answer_step(struct worker *w, struct task *t)
 {
     struct link *l = CONTAINER_OF(t, struct link, answers);
     (void)w;
 
-    if (l->state == LINK_OPEN)
+    if (l->n_last_turns > 0)
+        read_last(l);
+    else if (l->state == LINK_OPEN)
         link_read_outgoing(l);
     else if (!l->is_departing)
         link_left(l); /* which has waited for this task */
@@ -259,19 +263,37 @@ static void close_done(struct command *c)
     link_free(CONTAINER_OF(c, struct link, close));
 }
 
-static void run_close(struct worker *w, struct command *c)
+static void close_now(struct link *l)
 {
-    struct link *l = CONTAINER_OF(c, struct link, close);
-    (void)w;
-
-    if (l->state == LINK_OPEN)
-        link_read_outgoing(l); /* the last answers of who has just ended */
     bool was_open = l->state == LINK_OPEN;
     l->state = LINK_CLOSING;
     if (was_open)
         end(l);
     else if (!l->is_departing)
         link_left(l);
+}
+
+/* The last answers of who has just ended: as many as its ring holds, in turns; not more, since who
+ * has its memory may go on writing. */
+static void read_last(struct link *l)
+{
+    if (l->state == LINK_OPEN)
+        link_read_outgoing(l);
+    if (l->state == LINK_OPEN && l->answers.is_queued && l->n_last_turns > 1) {
+        l->n_last_turns--;
+        return;
+    }
+    l->n_last_turns = 0;
+    close_now(l);
+}
+
+static void run_close(struct worker *w, struct command *c)
+{
+    struct link *l = CONTAINER_OF(c, struct link, close);
+    (void)w;
+
+    l->n_last_turns = RING_OUTGOING_BYTES / LINK_TURN_BYTES_MIN;
+    read_last(l);
 }
 
 void worker_close_link(struct worker *worker, struct link *link)

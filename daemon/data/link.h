@@ -27,6 +27,9 @@ enum link_state {
     LINK_CLOSED,  /* waits for libuv to let go of the doorbell */
 };
 
+/* What a turn reads of the outgoing ring: so many bytes at least, if they are there. */
+#define LINK_TURN_BYTES_MIN (16 * 1024)
+
 struct link {
     struct lane lane;
     struct arena arena;
@@ -48,8 +51,9 @@ struct link {
     uint64_t collectable; /* how far the consumer had released before it wrote there */
     uint32_t n_slots;     /* control's: that attach commands have made room for */
     struct attachment *attachments;
-    struct link *next;   /* the worker's list, data/sweep.h */
-    struct task answers; /* the rest of the outgoing ring */
+    struct link *next;     /* the worker's list, data/sweep.h */
+    struct task answers;   /* the rest of the outgoing ring */
+    uint32_t n_last_turns; /* of that, before it is closed; 0: it is not being closed, or is */
     struct task leave;
     bool is_departing; /* all of it */
     struct departure departure;

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#define RECORDS_PER_TURN 256
+#define RECORDS_PER_TURN (LINK_TURN_BYTES_MIN / 64) /* a record has 64 bytes at least */
 
 /* ---- Sending ---- */
 

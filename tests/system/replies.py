@@ -3,11 +3,14 @@
 
 import json
 import os
+import signal
+import socket
 import subprocess
 import time
 
-from msgd_test import Story, build_path, free_port, main, udp_socket, wait_until
+from msgd_test import Story, build_path, free_port, main, process_state, udp_socket, wait_until
 
+SO_RCVBUFFORCE = 33
 INVALID = "org.varlink.service.InvalidParameter"
 
 
@@ -156,6 +159,29 @@ class Replies(Story):
         wait_until(lambda: (seen := self.msgd.ledger("echo"))["received"] + seen["kernel_dropped"] == 10000 and seen["queued"] == 0,
                    20, "everything to be answered")
         self.assertIn("\nmsgd_replies_refused_total 0\n", self.msgd.call("Metrics")["text"])
+
+    def test_the_last_answers_of_a_service_that_has_ended_are_sent(self):
+        """It answers, releases and ends while msgd does not look."""
+        self.need_root()  # for a buffer that holds all of them
+        n, port = 3000, free_port()
+        service = self.program([build_path("example_echo_service"), str(port)], stdin=subprocess.PIPE,
+                               env={**os.environ, "MSGD_SOCKET": self.msgd.socket})
+        service.wait_for_stderr("press Enter")
+        service.send_signal(signal.SIGSTOP)
+        self.sender.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 16 << 20)
+        for i in range(n):
+            self.sender.sendto(b"%d" % i, ("127.0.0.1", port))
+            if i % 100 == 99:
+                self.msgd.wait_for_ledger("echo", received=i + 1)
+        self.msgd.sent["echo"] += n
+        self.msgd.program.send_signal(signal.SIGSTOP)
+        service.send_signal(signal.SIGCONT)
+        wait_until(lambda: process_state(service.pid) == "S", 10, "all to be answered")
+        service.process.stdin.write(b"\n")
+        service.process.stdin.flush()
+        self.assertEqual(service.wait(), 0, service.stderr)
+        self.msgd.program.send_signal(signal.SIGCONT)
+        self.assertEqual([int(self.sender.recv(100)) for _ in range(n)], list(range(n)))
 
 
 main()

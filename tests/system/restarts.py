@@ -289,7 +289,6 @@ class Activation(Story):
                 wait_until(lambda k=keeper: len(k.events("end")) >= 3, 30, "three ends")
                 self.assertEqual([e["status"] for e in keeper.events("end")[:3]], [0, 69, 69], keeper.stderr)
                 self.assertGreaterEqual(keeper.stderr.count(said), 2, keeper.stderr)
-                self.assertFalse(os.path.exists(f"{folder}/s"))
 
     def test_the_control_socket_of_systemd_is_taken(self):
         self.need_program("systemd-socket-activate")
