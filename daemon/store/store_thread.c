@@ -420,6 +420,8 @@ static void begin(struct store *s)
     r = database_begin_log(&s->database);
     if (r < 0)
         store_fail(s, r, "moving the log into the database");
+    room_reserve(s);
+    room_look(s);
 }
 
 void store_run(void *context)

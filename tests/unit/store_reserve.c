@@ -52,6 +52,7 @@ Test(store_reserve, is_there_from_the_start_and_after_each_checkpoint)
     uint64_t n_lost;
 
     open_small(&f);
+    cr_assert_eq(trim(&f, 1, 0), 0); /* what the thread does first is behind it */
     if (can_allocate(&f)) {
         cr_assert_geq(allocated(&f, "msgd.db-wal"), (int64_t)LOG_BOUND);
         cr_assert_geq(allocated(&f, "msgd.db"), look(&f, "msgd.db").st_size + (int64_t)LOG_BOUND);
@@ -59,6 +60,7 @@ Test(store_reserve, is_there_from_the_start_and_after_each_checkpoint)
             cr_assert_eq(append(&f, 1, i * 100 + 1, i * 100 + 100, 2000), 0);
             cr_assert_geq(allocated(&f, "msgd.db-wal"), (int64_t)LOG_BOUND);
         }
+        cr_assert_eq(trim(&f, 1, 0), 0); /* and the last checkpoint */
         cr_assert_gt(look(&f, "msgd.db").st_size, 2000 * 1000, "it has grown");
         cr_assert_geq(allocated(&f, "msgd.db"),
                       look(&f, "msgd.db").st_size + (int64_t)LOG_BOUND / 3);
