@@ -44,5 +44,6 @@ def draw(results):
     for title, rows, shown in panels(results):
         more, y = panel(y, title, rows, shown)
         parts += more
-    return (f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{y}" font-family="sans-serif" font-size="12">\n'
+    return ("<!-- SPDX-License-Identifier: MIT -->\n"
+            f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{y}" font-family="sans-serif" font-size="12">\n'
             f'<rect width="{WIDTH}" height="{y}" fill="white"/>\n' + "\n".join(parts) + "\n</svg>\n")
