@@ -231,7 +231,7 @@ static void claim_wait(struct registration *reg, struct entry *entry)
 static void on_mailbox_known(void *context, struct snapshot *snapshots, size_t n)
 {
     struct registration *reg = context;
-    bool is_empty = n == 0 || snapshots[0].ledger.queued == 0;
+    bool is_empty = n == 0 || snapshots[0].ledger.queued + snapshots[0].ledger.spooled == 0;
 
     reg->is_asking = false;
     reg->mailbox = is_empty ? MAILBOX_EMPTY : MAILBOX_IN_USE;

@@ -171,6 +171,19 @@ class Durable(Story):
         result = msgd.tool("msgrecv", "safe", "--count", "100", "--timeout", "20", timeout=60)
         self.assertEqual(numbers(result.stdout.splitlines()), list(range(201, 301)))
 
+    def test_what_is_on_disk_alone_keeps_a_name_where_it_is(self):
+        msgd = self.start({})
+        port = free_port()
+        fields = {"durable": True, "mailbox_bytes": SMALL, "max_message_bytes": 1000, "lease_s": -1}
+        connection, _ = msgd.register("safe", port=port, **fields)
+        self.send_acknowledged(msgd, port, range(1, 11))
+        connection.close()
+        msgd.kill()
+        msgd.launch()
+        self.assertEqual(msgd.ledger("safe")["spooled"], 10)
+        self.fails("NameTaken", msgd.register, "safe", port=free_port(), **fields)
+        self.assertEqual(msgd.ledger("safe")["spooled"], 10)
+
     def test_a_consumer_that_keeps_up_costs_no_disk(self):
         msgd = self.start(static("safe", durable=True))
         consumer = msgd.spawn("msgrecv", "safe")
