@@ -385,7 +385,7 @@ static int mend_log(struct database *d, const char *path, const char *vfs)
                     path);
     if (d->log.n_mended == 0)
         return 0;
-    log_warning("%s-wal was wrong in %u places by a bit, and has been mended: check the disk", path,
+    log_warning("%s-wal was wrong in %u places, and nothing is lost: check the disk", path,
                 d->log.n_mended);
     return connect_again(d, path, vfs);
 }

@@ -59,8 +59,12 @@
     X(GET_NEXT, "SELECT next_number FROM meta")                                                   \
     X(LOAD_REGISTRATIONS, "SELECT number, name, text FROM registration ORDER BY number")          \
     X(LOAD_ENDPOINTS, "SELECT number, released, n FROM endpoint ORDER BY number")                 \
-    X(LOAD_STRAYS, "SELECT DISTINCT endpoint FROM chunk INDEXED BY chunk_of"                      \
-                   " WHERE endpoint NOT IN (SELECT number FROM endpoint)")                        \
+    X(LOAD_STRAYS, "WITH RECURSIVE every (e) AS ("                                                \
+                   " SELECT min(endpoint) FROM chunk INDEXED BY chunk_of UNION ALL"               \
+                   " SELECT (SELECT min(endpoint) FROM chunk INDEXED BY chunk_of"                 \
+                   " WHERE endpoint > e) FROM every WHERE e IS NOT NULL)"                         \
+                   " SELECT e FROM every WHERE e IS NOT NULL"                                     \
+                   " AND e NOT IN (SELECT number FROM endpoint)")                                 \
     X(LOAD_ROWS, "SELECT id, first, last, n, bytes, oldest, newest, crc FROM chunk"               \
                  " INDEXED BY chunk_of WHERE endpoint = ?1 ORDER BY last")                        \
     X(LOAD_IDS, "SELECT endpoint, time, ids FROM remembered WHERE time >= ?1 ORDER BY id")        \

@@ -13,7 +13,7 @@ uint32_t big_endian_at(const uint8_t *at)
     return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
 }
 
-uint32_t log_word_at(const struct log *log, const uint8_t *at)
+static uint32_t log_word_at(const struct log *log, const uint8_t *at)
 {
     if (log->is_big_endian)
         return big_endian_at(at);
@@ -32,14 +32,6 @@ struct sum log_add(const struct log *log, struct sum s, const uint8_t *bytes, ui
 struct sum sum_at(const uint8_t *at)
 {
     return (struct sum){big_endian_at(at), big_endian_at(at + 4)};
-}
-
-void sum_put(uint8_t *at, struct sum s)
-{
-    for (unsigned i = 0; i < 4; i++) {
-        at[i] = (uint8_t)(s.a >> (24 - 8 * i));
-        at[4 + i] = (uint8_t)(s.b >> (24 - 8 * i));
-    }
 }
 
 unsigned n_bits_between(const uint8_t *x, const uint8_t *y, unsigned n)
@@ -77,7 +69,7 @@ int log_put(const struct log *log, const uint8_t *bytes, int n, int64_t at)
 
 /* ---- One frame ---- */
 
-struct sum frame_sum(const struct log *log, struct sum before, const uint8_t *frame)
+static struct sum frame_sum(const struct log *log, struct sum before, const uint8_t *frame)
 {
     return log_add(log, log_add(log, before, frame, 8), frame + FRAME_HEADER_BYTES,
                    log->page_bytes);
@@ -135,9 +127,9 @@ static int is_in_database(struct log *log, uint32_t i, const struct pages *pages
     r = frame_read(log, i, log->frame);
     if (r <= 0 || pages->numbers[i] == 0)
         return r;
-    return log->database->pMethods->xRead(log->database, log->next, (int)log->page_bytes, at) ==
+    return log->database->pMethods->xRead(log->database, log->page, (int)log->page_bytes, at) ==
                SQLITE_OK &&
-           memcmp(log->next, log->frame + FRAME_HEADER_BYTES, log->page_bytes) == 0;
+           memcmp(log->page, log->frame + FRAME_HEADER_BYTES, log->page_bytes) == 0;
 }
 
 int log_look_behind(struct log *log, uint32_t bad, bool *breaks_off, bool *is_moved)

@@ -25,18 +25,14 @@ struct log {
     uint32_t page_bytes;
     bool is_big_endian; /* the words that are summed up */
     uint8_t salts[8];
-    uint8_t *frame;     /* header and page, */
-    uint8_t *candidate; /* as it may have been, */
-    uint8_t *next;      /* and the one behind it */
-    struct sum sum;     /* of all before it */
+    uint8_t *frame; /* header and page, */
+    uint8_t *page;  /* and the same page of the database */
+    struct sum sum; /* of all before it */
 };
 
 uint32_t big_endian_at(const uint8_t *at);
-/* In the order of the log's sums. */
-uint32_t log_word_at(const struct log *log, const uint8_t *at);
 struct sum log_add(const struct log *log, struct sum s, const uint8_t *bytes, uint32_t n);
 struct sum sum_at(const uint8_t *at);
-void sum_put(uint8_t *at, struct sum s);
 static inline bool sum_is(struct sum x, struct sum y)
 {
     return x.a == y.a && x.b == y.b;
@@ -49,7 +45,6 @@ int frame_read(const struct log *log, uint32_t i, uint8_t *frame) MUST_USE;
 int64_t frame_at(const struct log *log, uint32_t i);
 /* 0 or -EIO. */
 int log_put(const struct log *log, const uint8_t *bytes, int n, int64_t at) MUST_USE;
-struct sum frame_sum(const struct log *log, struct sum before, const uint8_t *frame);
 /* Of this log, but for a bit? */
 bool frame_is_ours(const struct log *log, const uint8_t *frame);
 /* Would SQLite take it behind one with this sum? */

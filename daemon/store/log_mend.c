@@ -11,105 +11,17 @@
 #define MAGIC    0x377f0682u
 #define PAGE_MAX 65536u
 
-/* What of the sum a word has: how much it grows when the word grows by one. */
-struct weight {
-    uint32_t a, b;
-};
-
-static struct weight earlier(struct weight w)
-{
-    return (struct weight){w.a + w.b, w.a + 2 * w.b};
-}
-
-/* Where a bit may have flipped. */
-struct suspects {
-    unsigned n;
-    uint8_t *byte; /* of the first one */
-    uint8_t mask;
-};
-
-/* Bits of the word that, flipped, make up for what the sum lacks. */
-static void suspect_word(const struct log *log, uint8_t *at, struct weight w, struct sum lacks,
-                         struct suspects *out)
-{
-    uint32_t word = log_word_at(log, at);
-
-    for (unsigned bit = 0; bit < 32; bit++) {
-        uint32_t change = (word >> bit & 1) != 0 ? 0 - (UINT32_C(1) << bit) : UINT32_C(1) << bit;
-
-        if (change * w.a != lacks.a || change * w.b != lacks.b)
-            continue;
-        if (out->n++ == 0) {
-            out->byte = at + (log->is_big_endian ? 3 - bit / 8 : bit / 8);
-            out->mask = (uint8_t)(1u << bit % 8);
-        }
-    }
-}
-
 /*
- * In what is summed up, from its end to its beginning: page, then the header's first words. Of the
- * high bits of a word the sum tells the value but not the place (weights repeat, modulo a small
- * power of two): where several bits come into question it is none.
+ * One wrong bit in the salts, and all else right. (A wrong bit in the page could be computed from
+ * the sum; but what a power cut has torn can look like one, and then the page would be wrong and
+ * pass.) 1: the frame is what it was; 0: more is wrong, or it is no frame of this log.
  */
-static bool mend_content(const struct log *log, uint8_t *frame)
+static bool mend_frame(const struct log *log)
 {
-    struct sum sum = frame_sum(log, log->sum, frame), stored = sum_at(frame + 16);
-    struct sum lacks = {stored.a - sum.a, stored.b - sum.b};
-    struct weight first = {1, 1}, second = {0, 1}; /* of a pair's two words */
-    struct suspects suspects = {0};
-
-    for (uint32_t left = log->page_bytes + 8; left > 0; left -= 8) {
-        uint8_t *pair = left > 8 ? frame + FRAME_HEADER_BYTES + (left - 16) : frame;
-
-        suspect_word(log, pair + 4, second, lacks, &suspects);
-        suspect_word(log, pair, first, lacks, &suspects);
-        first = earlier(first);
-        second = earlier(second);
-    }
-    if (suspects.n == 1)
-        *suspects.byte ^= suspects.mask;
-    return suspects.n == 1;
-}
-
-/* In the salts or the checksum: what differs is known. */
-static bool mend_header(const struct log *log, uint8_t *frame)
-{
-    uint8_t expected[16];
-
-    memcpy(expected, log->salts, 8);
-    sum_put(expected + 8, frame_sum(log, log->sum, frame));
-    if (n_bits_between(frame + 8, expected, 16) != 1)
+    if (n_bits_between(log->frame + 8, log->salts, 8) != 1)
         return false;
-    memcpy(frame + 8, expected, 16);
-    return true;
-}
-
-/* Does the next frame, if it is one of this log, go on from it? -EIO, -errno. */
-static int leads_on(const struct log *log, uint32_t i)
-{
-    int r = frame_read(log, i + 1, log->next);
-
-    if (r <= 0 || !frame_is_ours(log, log->next))
-        return r < 0 ? r : 1;
-    return frame_is_good(log, sum_at(log->candidate + 16), log->next);
-}
-
-/* One wrong bit in frame i, which has been read. The last words of a page weigh like a bit of the
- * checksum itself: the next frame tells which it was. 1: log->candidate is what it was; 0: more is
- * wrong, or it is no frame of this log; -errno. */
-static int mend_frame(const struct log *log, uint32_t i)
-{
-    static bool (*const ways[])(const struct log *, uint8_t *) = {mend_header, mend_content};
-    int r = 0;
-
-    if (!frame_is_ours(log, log->frame))
-        return 0;
-    for (unsigned way = 0; way < 2 && r == 0; way++) {
-        memcpy(log->candidate, log->frame, FRAME_HEADER_BYTES + log->page_bytes);
-        if (ways[way](log, log->candidate))
-            r = leads_on(log, i);
-    }
-    return r;
+    memcpy(log->frame + 8, log->salts, 8);
+    return frame_is_good(log, log->sum, log->frame);
 }
 
 /* ---- The header ---- */
@@ -168,17 +80,14 @@ static int begin(struct log *log, struct log_verdict *out)
 /* 1: frame i, which has been read, is good or has been mended; 0: it is not; -errno. */
 static int go_over(struct log *log, uint32_t i, struct log_verdict *out)
 {
-    size_t n_bytes = FRAME_HEADER_BYTES + log->page_bytes;
     int r;
 
     if (frame_is_good(log, log->sum, log->frame))
         return 1;
-    r = mend_frame(log, i);
-    if (r <= 0)
-        return r;
-    memcpy(log->frame, log->candidate, n_bytes);
+    if (!mend_frame(log))
+        return 0;
     out->n_mended++;
-    r = log_put(log, log->frame, (int)n_bytes, frame_at(log, i));
+    r = log_put(log, log->frame, FRAME_HEADER_BYTES, frame_at(log, i));
     return r < 0 ? r : 1;
 }
 
@@ -230,11 +139,10 @@ int log_mend(sqlite3 *db, struct log_verdict *out)
     if (r <= 0)
         return r;
     n_bytes = FRAME_HEADER_BYTES + log.page_bytes;
-    log.frame = malloc(3 * n_bytes);
+    log.frame = malloc(2 * n_bytes);
     if (log.frame == NULL)
         return -ENOMEM;
-    log.candidate = log.frame + n_bytes;
-    log.next = log.candidate + n_bytes;
+    log.page = log.frame + n_bytes;
     r = mend_frames(&log, out);
     free(log.frame);
     if (r == 0 && out->n_mended > 0)

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The log (SQLite's file format, section 4) where a bit has flipped. SQLite takes the first frame
- * with a wrong checksum for the end: everything committed behind it would be gone, unseen. What the
- * checksums tell is enough to find a single wrong bit of a frame, and to see where more is wrong.
+ * The log (SQLite's file format, section 4) where it is damaged. SQLite takes the first frame with
+ * a wrong checksum for the end: everything committed behind it would be gone, unseen.
  */
 #ifndef MSGD_DAEMON_STORE_LOG_MEND_H
 #define MSGD_DAEMON_STORE_LOG_MEND_H
@@ -20,9 +19,9 @@ struct log_verdict {
 };
 
 /*
- * Looks at the log of a database that has been read and not written yet. Where *out says that bits
- * have been mended, the database must be opened again before anything else. 0 or -errno (-ENOMEM,
- * -EIO).
+ * Looks at the log of a database that has been read and not written yet. Where *out says that
+ * something was mended, the database must be opened again before anything else. 0 or -errno
+ * (-ENOMEM, -EIO).
  */
 int log_mend(sqlite3 *db, struct log_verdict *out) MUST_USE;
 

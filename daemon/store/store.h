@@ -86,7 +86,7 @@ struct store_info {
     uint64_t commits;
     uint64_t appended;     /* records */
     uint64_t damaged_rows; /* set aside, now and by predecessors */
-    uint64_t log_mended;   /* parts of the log that had a flipped bit at the start */
+    uint64_t log_mended;   /* places of the log that were wrong at the start, without a loss */
     bool log_broke_off;    /* more was wrong, or the power had failed */
 };
 /* Any thread. */

@@ -26,8 +26,6 @@
 #define TIMES      3u
 #define TRIES      20u /* a point that is not reached in so many runs is never reached */
 
-extern char **environ;
-
 /* How often a run comes by: from 1 to so many times. */
 static const struct point {
     const char *name;
