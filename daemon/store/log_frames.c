@@ -94,11 +94,11 @@ struct pages {
     uint32_t n;
 };
 
-/* What a frame says its sum is goes on into the next one's. */
+/* What a frame says its sum is goes on into the next one's, but where that is what is wrong. */
 static int list_pages(struct log *log, uint32_t bad, struct pages *out)
 {
     uint32_t n_most = (uint32_t)(log->n_bytes / (FRAME_HEADER_BYTES + log->page_bytes));
-    struct sum sum = log->sum;
+    struct sum sum = log->sum, computed = log->sum;
     int r;
 
     *out = (struct pages){.numbers = calloc((size_t)n_most + 1, sizeof(uint32_t))};
@@ -108,9 +108,11 @@ static int list_pages(struct log *log, uint32_t bad, struct pages *out)
         if (!frame_is_ours(log, log->frame))
             break;
         out->numbers[i] = big_endian_at(log->frame);
-        if (i > bad && frame_is_good(log, sum, log->frame) && big_endian_at(log->frame + 4) != 0)
+        if (i > bad && big_endian_at(log->frame + 4) != 0 &&
+            (frame_is_good(log, sum, log->frame) || frame_is_good(log, computed, log->frame)))
             out->n = i + 1;
         sum = sum_at(log->frame + 16);
+        computed = i == bad ? frame_sum(log, log->sum, log->frame) : sum;
     }
     return r < 0 ? r : 0;
 }
