@@ -324,9 +324,17 @@ static void on_taken_up(void *context)
         return;
     if (!control->is_vault_kept && !restore_is_awaited(control))
         vault_settle(control->vault);
-    if (!control->is_serving)
-        control->options.serving(control->options.context);
+    control_check_serving(control);
+}
+
+/* Every socket is read, and what is new in the configuration would be known to a successor. */
+void control_check_serving(struct control *control)
+{
+    if (control->is_serving || control->is_closing || control->n_passing > 0 ||
+        control->n_written < control->n_first_writes)
+        return;
     control->is_serving = true;
+    control->options.serving(control->options.context);
 }
 
 void control_await_workers(struct control *control)
@@ -369,6 +377,7 @@ int control_open(struct control **out, const struct control_options *options)
     }
     restore_names(control);
     statics_apply(control, &changes);
+    control->n_first_writes = control->n_writes;
     restore_finish(control);
     *out = control;
     control_await_workers(control);

@@ -28,7 +28,8 @@ struct control_options {
      */
     int (*load)(void *context, struct config *out, struct config_error *error);
     void *context;
-    /* Every socket of a predecessor is read again, and calls are answered. Once. */
+    /* Every socket is read, calls are answered, and what is new in the configuration is in the
+     * database. Once. */
     void (*serving)(void *context);
     /* An administrator asks for an upgrade. Ends in control_upgrade_failed, or in control_close
      * after control_upgrade_callers. Not asked again before. */

@@ -51,6 +51,7 @@ void keeping_close(struct control *control)
 static void written(struct control *control)
 {
     control->n_written++;
+    control_check_serving(control);
     list_for_each(at, next, &control->unwritten)
     {
         struct connection *c = list_member(at, struct connection, unwritten);

@@ -40,7 +40,8 @@ struct control {
     struct account journals; /* messages that wait for the disk */
     uint32_t n_passing;      /* workers that have not taken up everything yet */
     bool is_vault_kept;      /* they will not all say so */
-    bool is_serving;         /* every one has, once */
+    bool is_serving;         /* every one has, once, and what is new was written */
+    uint64_t n_first_writes; /* of the configuration's names at the start */
     struct passing passing;  /* of sessions, from the last msgd and to the next */
     int64_t since_wall_ns;
 
@@ -81,6 +82,7 @@ int64_t control_wall_ns(void);
 /* An endpoint of a predecessor has been posted to its worker: its memory is let go of behind that.
  */
 void control_await_workers(struct control *control);
+void control_check_serving(struct control *control);
 
 /* While closing: goes on when the last handle is closed. */
 void control_check_closed(struct control *control);

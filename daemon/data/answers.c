@@ -81,7 +81,8 @@ void answer_frame(struct endpoint *e, const struct record *meta, const struct fr
 static bool is_passing(enum drop_reason reason)
 {
     return reason == DROP_MAILBOX_FULL || reason == DROP_QUOTA_EXCEEDED ||
-           reason == DROP_SOURCES_FULL || reason == DROP_NO_MEMORY;
+           reason == DROP_SOURCES_FULL || reason == DROP_NO_MEMORY || reason == DROP_SPOOL_FULL ||
+           reason == DROP_SPOOL_FAILED;
 }
 
 static void send_answer(const struct answer *a)

@@ -86,6 +86,11 @@ class KeptDaemon(Daemon):
         return Keeper(command, self.folder, listen=self.socket if self.listen else None, max_stored=self.max_stored,
                       uid=self.uid, env={**os.environ, **self.environment}, preexec_fn=self._set_limits)
 
+    def launch(self):
+        """Waits until it is ready, too: what is new in the configuration is known to a successor from then on."""
+        super().launch()
+        self.program.wait_ready()
+
     def strike(self, number=signal.SIGKILL):
         """Signals msgd, as it is: ready or not. Returns its pid."""
         pid = self.pid

@@ -2,12 +2,11 @@
 """What memory has no room for goes to disk and comes back, in order and exactly; durable endpoints lose nothing at all."""
 
 import json
+import pathlib
 import signal
-import socket
-import subprocess
 
 from msgd_keeper import KeptDaemon
-from msgd_test import Story, check_law, free_port, main, numbered, send_udp, udp_socket, wait_until
+from msgd_test import IS_INSTRUMENTED, Story, build_path, check_law, free_port, main, numbered, send_udp, udp_socket, wait_until
 
 SMALL = 65536 + 4096  # the least mailbox, and a little
 
@@ -122,13 +121,18 @@ class Overflow(Story):
         msgd.wait_for_ledger("away", delivered=9000, spooled=0, queued=0)
 
 
+def send_one(s, port, number):
+    """One that is to be acknowledged as stored."""
+    header = {"type": "send", "id": f"00000000000000aa.{number}", "ack": "stored", "pad": "x" * 128}
+    s.sendto(framed(header, json.dumps({"n": number}).encode()), ("127.0.0.1", port))
+
+
 class Durable(Story):
     def send_acknowledged(self, msgd, port, ids):
         """Sends and waits for each to be acknowledged as stored."""
         with udp_socket() as s:
             for number in ids:
-                header = {"type": "send", "id": f"00000000000000aa.{number}", "ack": "stored"}
-                s.sendto(framed({**header, "pad": "x" * 128}, json.dumps({"n": number}).encode()), ("127.0.0.1", port))
+                send_one(s, port, number)
             waiting = set(ids)
             while waiting:
                 answer = json.loads(s.recv(65536)[1:].split(b"\n")[0])
@@ -191,6 +195,60 @@ class Durable(Story):
         msgd.send("safe", numbered(1, 100))
         consumer.wait_for_lines(100)
         msgd.wait_for_ledger("safe", delivered=100)
+
+    def test_a_full_database_refuses_for_the_time_being_and_drains(self):
+        bound = 8 << 20  # of all of its files
+        msgd = self.start({**static("safe", durable=True), "limits": {"spool_bytes": bound}})
+        port = msgd.endpoint("safe")["port"]
+        number = 0
+        for _ in range(3):
+            kept, refused = [], 0
+            with udp_socket() as s:
+                while refused == 0:
+                    number += 1
+                    body = json.dumps({"n": number, "pad": "x" * 800}).encode()
+                    header = {"type": "send", "id": f"00000000000000aa.{number}", "ack": "stored", "pad": "x" * 128}
+                    s.sendto(framed(header, body), ("127.0.0.1", port))
+                    answer = json.loads(s.recv(65536)[1:].split(b"\n")[0])
+                    if answer["type"] == "ack":
+                        kept.append(number)
+                    else:
+                        self.assertEqual((answer["reason"], answer["retry"]), ("spool_full", True))
+                        refused += 1
+            self.assertLessEqual(sum(p.stat().st_size for p in msgd.state_path.glob("msgd.db*")), bound)
+            result = msgd.tool("msgrecv", "safe", "--count", str(len(kept)), "--timeout", "20", timeout=60)
+            self.assertEqual(numbers(result.stdout.splitlines()), kept)
+            wait_until(lambda: msgd.call("GetInfo")["store"]["state"] == "open", 10, "room again")
+
+    def test_after_a_failed_sync_nothing_more_is_promised(self):
+        if IS_INSTRUMENTED:
+            self.skipTest("a preloaded library and a sanitizer's own are not told apart here")
+        broken = pathlib.Path(self.folder) / "broken"
+        msgd = self.start(static("safe", durable=True),
+                          environment={"LD_PRELOAD": build_path("libfaildisk.so"), "FAILDISK": str(broken)})
+        port = msgd.endpoint("safe")["port"]
+        self.send_acknowledged(msgd, port, range(1, 101))
+        broken.touch()
+        with udp_socket() as s:
+            send_one(s, port, 101)  # on its way to the disk when that breaks
+            answer = json.loads(s.recv(65536)[1:].split(b"\n")[0])
+            self.assertEqual((answer["type"], answer["reason"], answer["retry"]), ("nack", "spool_failed", True))
+            send_one(s, port, 102)
+            answer = json.loads(s.recv(65536)[1:].split(b"\n")[0])
+            self.assertEqual((answer["type"], answer["reason"]), ("nack", "spool_failed"))
+        self.assertEqual(msgd.call("GetInfo")["store"]["state"], "failed")
+        self.assertEqual(msgd.endpoint("safe")["spool"]["state"], "failed")
+        self.assertIn("fail", msgd.tool("msgls", "safe").stdout)
+        send_udp("127.0.0.1", port, numbered(200, 1))  # who asks for no promise is served
+        result = msgd.tool("msgrecv", "safe", "--count", "102", "--timeout", "20", timeout=60)
+        self.assertEqual(numbers(result.stdout.splitlines()), [*range(1, 102), 200])
+        self.assertIn("Nothing more is written to it or acknowledged as stored", msgd.program.stderr)
+        msgd.sent.clear()
+        msgd.kill()
+        broken.unlink()
+        msgd.launch()  # nothing of what was promised is missing; releases were not written
+        self.assertGreaterEqual(msgd.ledger("safe")["spooled"], 100)
+        self.send_acknowledged(msgd, port, range(301, 303))
 
 
 main()
