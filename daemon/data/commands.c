@@ -122,7 +122,7 @@ static bool closing_step(struct worker *w, struct task *t)
     struct removal *r = &e->removal;
 
     if (e->n_open_handles > 0 || e->move.is_queued || w->n_snapshots > 0 ||
-        !list_is_empty(&e->carriers) || spooling_is_busy(e))
+        !list_is_empty(&e->carriers) || spooling_settle(e))
         return true;
     spooling_gone(e);
     command_finish(w, &r->command);

@@ -425,7 +425,7 @@ void spooling_end(struct endpoint *e)
     store_post(e->worker->spooling->port, &sp->forget);
 }
 
-bool spooling_is_busy(struct endpoint *e)
+bool spooling_settle(struct endpoint *e)
 {
     struct endpoint_spooling *sp = e->spooling;
 

@@ -77,9 +77,9 @@ void spooling_flush(struct worker *w);
 /* The endpoint is removed, and what is on disk with it; or it is left for a successor, with what it
  * needs on disk. */
 void spooling_end(struct endpoint *e);
-/* Is there anything that must be waited for? */
-bool spooling_is_busy(struct endpoint *e);
-/* It is not busy, and is about to be freed. */
+/* After spooling_end: posts what is left for a successor. True: something is still under way. */
+bool spooling_settle(struct endpoint *e);
+/* Nothing is, and it is about to be freed. */
 void spooling_gone(struct endpoint *e);
 
 #endif
