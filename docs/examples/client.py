@@ -235,7 +235,7 @@ class Session:
         while time.monotonic() < deadline:
             self.udp.send(frame("connect", least=1200, nonce=nonce, identity=identity, window=self.BUFFER, cookie=cookie))
             again = time.monotonic() + timeout * random.uniform(1, 1.5)
-            timeout *= 2
+            timeout = min(1, timeout * 2)
             while time.monotonic() < again:
                 for header, _ in frames(self.udp, again - time.monotonic()):
                     if header.get("nonce") != nonce:

@@ -161,9 +161,13 @@ class Sessions(AcrossHosts):
             return self.program([build_path("msgconnect"), to], stdin=subprocess.PIPE)
 
     def say(self, client, first, n, size=256):
-        for text in numbered(first, n, size):
-            client.process.stdin.write(text + b"\n")
-        client.process.stdin.flush()
+        try:
+            for text in numbered(first, n, size):
+                client.process.stdin.write(text + b"\n")
+            client.process.stdin.flush()
+        except BrokenPipeError:
+            client.wait(10)
+            self.fail(f"msgconnect has ended: {client.stderr}")
 
     def hear(self, client, n, size=256):
         """Ends what is said, and expects messages 1 to n, in order, each once."""
