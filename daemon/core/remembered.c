@@ -69,22 +69,7 @@ bool remembered_add(struct remembered *r, const struct frame_id *id)
     return true;
 }
 
-static void see_run(const struct run *run, void (*seen)(void *, const struct frame_id *),
-                    void *context)
-{
-    char text[FRAME_ID_MAX];
-    struct frame_id id = {.is_numbered = true, .source = run->source};
-
-    for (uint32_t i = 0; i < run->count; i++) {
-        id.number = run->first + i;
-        id.text = (struct frame_slice){(const uint8_t *)text,
-                                       frame_id_print(run->source, id.number, text)};
-        seen(context, &id);
-    }
-}
-
-int remembered_each(const uint8_t *bytes, size_t n,
-                    void (*seen)(void *context, const struct frame_id *id), void *context)
+int remembered_each(const uint8_t *bytes, size_t n, remembered_seen seen, void *context)
 {
     for (size_t at = 0; at < n;) {
         size_t left = n - at;
@@ -93,13 +78,15 @@ int remembered_each(const uint8_t *bytes, size_t n,
             get_run(bytes + at, &run);
             if (run.count > MAX_RUN || run.first + run.count < run.first)
                 return -EBADMSG;
-            see_run(&run, seen, context);
+            seen(context,
+                 &(struct frame_id){.is_numbered = true, .source = run.source, .number = run.first},
+                 run.count);
             at += RUN_BYTES;
         } else if (bytes[at] == KIND_TEXT && left >= 2 && bytes[at + 1] <= FRAME_ID_MAX &&
                    left >= 2 + (size_t)bytes[at + 1]) {
             struct frame_id id;
             frame_id_read(bytes + at + 2, bytes[at + 1], &id);
-            seen(context, &id);
+            seen(context, &id, 1);
             at += 2 + (size_t)bytes[at + 1];
         } else {
             return -EBADMSG;

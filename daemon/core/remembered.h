@@ -22,8 +22,11 @@ struct remembered {
 
 /* False: no room. */
 bool remembered_add(struct remembered *r, const struct frame_id *id) MUST_USE;
-/* Calls seen for each id. 0; -EBADMSG: these are no such bytes; what came before has been seen. */
-int remembered_each(const uint8_t *bytes, size_t n,
-                    void (*seen)(void *context, const struct frame_id *id), void *context) MUST_USE;
+/*
+ * Calls seen for each text, and for each run of `count` numbers from that of `first` on, whose text
+ * is empty. 0; -EBADMSG: these are no such bytes; what came before has been seen.
+ */
+typedef void (*remembered_seen)(void *context, const struct frame_id *first, uint32_t count);
+int remembered_each(const uint8_t *bytes, size_t n, remembered_seen seen, void *context) MUST_USE;
 
 #endif

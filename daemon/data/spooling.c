@@ -345,14 +345,28 @@ void spooling_flush(struct worker *w)
 
 /* ---- Beginning and ending ---- */
 
-static void remember(void *context, const struct frame_id *id)
-{
-    struct endpoint *e = context;
-    struct message_key key = {.endpoint = e->number, .id = id};
-    uint64_t now_ms = boot_clock_ms();
+struct remembering {
+    struct endpoint *endpoint;
+    uint64_t now_ms;
+};
 
-    if (duplicates_look(&e->worker->duplicates, &key, now_ms) == DUPLICATE_NOT)
-        duplicates_keep(&e->worker->duplicates, &key, now_ms);
+/* From the highest number down to the first that lies before the window: a source that has sent for
+ * minutes costs no more than one that has just begun. */
+static void remember(void *context, const struct frame_id *first, uint32_t count)
+{
+    const struct remembering *r = context;
+    struct duplicates *d = &r->endpoint->worker->duplicates;
+    struct frame_id id = *first;
+    struct message_key key = {.endpoint = r->endpoint->number, .id = &id};
+
+    while (count-- > 0) {
+        id.number = first->number + count;
+        enum duplicate state = duplicates_look(d, &key, r->now_ms);
+        if (state == DUPLICATE_NOT)
+            duplicates_keep(d, &key, r->now_ms);
+        else if (state == DUPLICATE_RELEASED || state == DUPLICATE_NO_ROOM)
+            break;
+    }
 }
 
 void spooling_begin(struct endpoint *e)
@@ -361,8 +375,10 @@ void spooling_begin(struct endpoint *e)
 
     if (sp == NULL)
         return;
+    struct remembering r = {.endpoint = e, .now_ms = boot_clock_ms()};
+
     for (const struct remembered_ids *ids = sp->ids; ids != NULL; ids = ids->next)
-        (void)!remembered_each(ids->bytes, ids->n_bytes, remember, e); /* what can be read */
+        (void)!remembered_each(ids->bytes, ids->n_bytes, remember, &r); /* what can be read */
     remembered_ids_free(sp->ids);
     sp->ids = NULL;
     sp->on_disk = e->mailbox.spool->remains.last_seq;

@@ -14,13 +14,15 @@ struct seen {
     char last[FRAME_ID_MAX + 1];
 };
 
-static void see(void *context, const struct frame_id *id)
+static void see(void *context, const struct frame_id *first, uint32_t count)
 {
     struct seen *s = context;
 
-    s->n++;
-    memcpy(s->last, id->text.bytes, id->text.n);
-    s->last[id->text.n] = '\0';
+    s->n += count;
+    if (first->is_numbered)
+        snprintf(s->last, sizeof(s->last), "%016lx.%lu", first->source, first->number + count - 1);
+    else
+        snprintf(s->last, sizeof(s->last), "%.*s", (int)first->text.n, first->text.bytes);
 }
 
 static void add(struct remembered *r, const char *text)
