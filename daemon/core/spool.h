@@ -91,6 +91,9 @@ struct spool_piece {
 /* Takes the next piece that has to go to disk; what is finished already goes no more. False: there
  * is none. */
 bool spool_next_piece(struct mailbox *mb, struct spool_piece *out);
+/* What is finished before it was written need not be written at all. */
+void spool_skip_finished(struct mailbox *mb);
+uint64_t spool_unposted_bytes(const struct mailbox *mb);
 /* Is there more than a whole chunk to post? */
 bool spool_has_whole_piece(const struct mailbox *mb);
 bool spool_has_unposted(const struct mailbox *mb);

@@ -20,8 +20,7 @@ static bool is_needed(const struct mailbox *mb, uint64_t seq, uint64_t floor)
     return (p->from != 0 && seq >= p->from) || (mb->spool->is_durable && seq >= floor);
 }
 
-/* What is finished before it was written need not be written at all. */
-static void skip_finished(struct mailbox *mb)
+void spool_skip_finished(struct mailbox *mb)
 {
     struct spool *s = mb->spool;
     uint64_t floor = s->is_durable ? mailbox_floor(mb) : 0;
@@ -42,6 +41,11 @@ bool spool_has_unposted(const struct mailbox *mb)
     return mb->spool->posted < mb->spool->log.head;
 }
 
+uint64_t spool_unposted_bytes(const struct mailbox *mb)
+{
+    return mb->spool->log.head - mb->spool->posted;
+}
+
 bool spool_has_whole_piece(const struct mailbox *mb)
 {
     return ring_next_chunk(mb->spool->posted) <= mb->spool->log.head;
@@ -55,7 +59,7 @@ bool spool_next_piece(struct mailbox *mb, struct spool_piece *out)
     uint64_t next, end;
     uint32_t n_ids = 0;
 
-    skip_finished(mb);
+    spool_skip_finished(mb);
     if (s->posted >= log->head) {
         s->has_waiters = false;
         return false;

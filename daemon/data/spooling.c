@@ -12,6 +12,8 @@
 
 /* How long what nobody waits for may wait for its release. */
 #define LINGER_MS 50
+/* And not more than this. */
+#define ENOUGH_BYTES (UINT64_C(4) << 20)
 
 #define IDS_BYTES ((size_t)SPOOL_PIECE_IDS * REMEMBERED_MAX)
 
@@ -248,6 +250,8 @@ static void on_appended(struct store_job *job)
     worker_flush(w);
 }
 
+static void on_linger(uv_timer_t *timer);
+
 static void post(struct endpoint *e, struct append *a)
 {
     struct worker *w = e->worker;
@@ -266,25 +270,47 @@ static void post(struct endpoint *e, struct append *a)
     store_post(w->spooling->port, &a->job);
 }
 
+static void wait_patiently(struct endpoint *e)
+{
+    struct spooling *s = e->worker->spooling;
+
+    join_list(&s->patient, &e->spooling->patient);
+    if (uv_is_active((uv_handle_t *)&s->linger))
+        return;
+    s->linger.data = e->worker;
+    uv_timer_start(&s->linger, on_linger, LINGER_MS, 0);
+}
+
+/* Is it to go now, or may it wait for its release? */
+static bool is_wanted(const struct endpoint *e)
+{
+    return e->spooling->is_due || e->mailbox.spool->has_waiters || e->state->spool.from != 0 ||
+           e->is_removed || spool_unposted_bytes(&e->mailbox) >= ENOUGH_BYTES;
+}
+
 /* Posts what an endpoint has. False: no more can be under way. */
 static bool post_all(struct endpoint *e)
 {
     struct endpoint_spooling *sp = e->spooling;
     struct spooling *s = e->worker->spooling;
 
+    spool_skip_finished(&e->mailbox);
     /* What gathers while one is under way goes together. */
-    while (sp->n_appends == 0 || spool_has_whole_piece(&e->mailbox)) {
+    while (is_wanted(e) && (sp->n_appends == 0 || spool_has_whole_piece(&e->mailbox))) {
         if (list_is_empty(&s->free_appends))
             return false;
         struct append *a = list_member(s->free_appends.next, struct append, link);
         if (!spool_next_piece(&e->mailbox, &a->piece))
             break;
         post(e, a);
+        (void)trim(e); /* in the same commit, which costs it no sync of its own */
     }
     sp->is_due = false;
     list_remove(&sp->urgent);
     if (!spool_has_unposted(&e->mailbox))
         list_remove(&sp->patient);
+    else if (sp->n_appends == 0)
+        wait_patiently(e);
     return true;
 }
 
@@ -310,22 +336,15 @@ void spooling_note(struct endpoint *e)
 {
     struct endpoint_spooling *sp = e->spooling;
     struct spooling *s = e->worker->spooling;
-    const struct spool *spool = e->mailbox.spool;
 
     if (sp == NULL || s->port == NULL || sp->is_forgetting || !spool_has_unposted(&e->mailbox) ||
         spooling_refusal(e) == DROP_SPOOL_FAILED)
         return;
-    if (sp->n_appends == 0 ? sp->is_due || spool->has_waiters || e->state->spool.from != 0 ||
-                                 spool_has_whole_piece(&e->mailbox)
-                           : spool_has_whole_piece(&e->mailbox)) {
+    /* A whole piece may turn out to be finished, and its memory is used again while it is warm. */
+    if (spool_has_whole_piece(&e->mailbox) || (sp->n_appends == 0 && is_wanted(e)))
         join_list(&s->urgent, &sp->urgent);
-        return;
-    }
-    join_list(&s->patient, &sp->patient);
-    if (!uv_is_active((uv_handle_t *)&s->linger)) {
-        s->linger.data = e->worker;
-        uv_timer_start(&s->linger, on_linger, LINGER_MS, 0);
-    }
+    else
+        wait_patiently(e);
 }
 
 void spooling_flush(struct worker *w)
