@@ -195,10 +195,7 @@ static int unknown(const char *word)
     const char *names[N_VERBS];
     for (size_t i = 0; i < N_VERBS; i++)
         names[i] = verbs[i].name;
-    const char *near = options_nearest(word, strlen(word), names, N_VERBS);
-    return tool_usage("quarantine \"%s\": expected list, show, replay or purge%s%s%s", word,
-                      near != NULL ? "; did you mean " : "", near != NULL ? near : "",
-                      near != NULL ? "?" : "");
+    return tool_unknown_word("quarantine", word, names, N_VERBS);
 }
 
 int quarantine_run(const struct common_options *common, char **words, size_t n_words)

@@ -303,10 +303,7 @@ static int unknown(const char *word)
     const char *names[N_VERBS];
     for (size_t i = 0; i < N_VERBS; i++)
         names[i] = verbs[i].name;
-    const char *near = options_nearest(word, strlen(word), names, N_VERBS);
-    return tool_usage("spool \"%s\": expected list, show, export or purge%s%s%s", word,
-                      near != NULL ? "; did you mean " : "", near != NULL ? near : "",
-                      near != NULL ? "?" : "");
+    return tool_unknown_word("spool", word, names, N_VERBS);
 }
 
 /* -1: the words are right; else the exit code. */

@@ -75,6 +75,22 @@ int tool_usage(const char *format, ...)
     return tool_fail(EXIT_USAGE, "%s; try '%s --help'", sentence, tool_name);
 }
 
+int tool_unknown_word(const char *verb, const char *word, const char *const *names, size_t n)
+{
+    const char *near = options_nearest(word, strlen(word), names, n);
+    char list[OPTIONS_ERROR_MAX] = "";
+    size_t at = 0;
+    for (size_t i = 0; i < n && at < sizeof list; i++)
+        at += (size_t)snprintf(list + at, sizeof list - at, "%s%s",
+                               i == 0       ? ""
+                               : i + 1 == n ? " or "
+                                            : ", ",
+                               names[i]);
+    return tool_usage("%s \"%s\": expected %s%s%s%s", verb, word, list,
+                      near != NULL ? "; did you mean " : "", near != NULL ? near : "",
+                      near != NULL ? "?" : "");
+}
+
 int tool_fail_call(const struct msgd *m, int error)
 {
     char buf[EXIT_SENTENCE_MAX];

@@ -28,6 +28,8 @@ int tool_fail(enum exit_code code, const char *format, ...) __attribute__((forma
 
 /* The same for a command line that is wrong: adds where to look. Returns EXIT_USAGE. */
 int tool_usage(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* The same for a word of a verb that is none of its n: names them, and the one that was meant. */
+int tool_unknown_word(const char *verb, const char *word, const char *const *names, size_t n);
 
 /* Says what the last call on m failed with. error: what it returned. Returns the exit code. */
 int tool_fail_call(const struct msgd *m, int error);

@@ -43,6 +43,13 @@ static inline void list_append(struct list *list, struct list *link)
     list->previous = link;
 }
 
+/* Does nothing for a link that is in a list already. */
+static inline void list_join(struct list *list, struct list *link)
+{
+    if (!list_is_linked(link))
+        list_append(list, link);
+}
+
 /* Does nothing for a link that is in no list. */
 static inline void list_remove(struct list *link)
 {

@@ -37,24 +37,24 @@ void spool_configure(struct spool *s, const struct settings *settings)
     s->max_messages = settings->spool_messages > 0 ? settings->spool_messages : UINT64_MAX;
 }
 
-struct spool *spool_free(struct spool *s)
+static struct spool *let_go(struct spool *s, void (*of_log)(struct chunk_log *))
 {
     if (s == NULL)
         return NULL;
     account_give(s->budget, s->log_bytes);
-    chunk_log_deinit(&s->log);
+    of_log(&s->log);
     free(s);
     return NULL;
 }
 
+struct spool *spool_free(struct spool *s)
+{
+    return let_go(s, chunk_log_deinit);
+}
+
 struct spool *spool_leave(struct spool *s)
 {
-    if (s == NULL)
-        return NULL;
-    account_give(s->budget, s->log_bytes);
-    chunk_log_leave(&s->log);
-    free(s);
-    return NULL;
+    return let_go(s, chunk_log_leave);
 }
 
 /* ---- Counting ---- */

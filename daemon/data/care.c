@@ -102,8 +102,7 @@ void care_configure(struct endpoint *e)
         stall_watch(&e->mailbox, 0, 0);
         return;
     }
-    if (!list_is_linked(&e->of_care))
-        list_append(&w->cared, &e->of_care);
+    list_join(&w->cared, &e->of_care);
     if (look_ms(&e->settings) < w->care_ms)
         w->care_ms = look_ms(&e->settings);
     care_soon(w);

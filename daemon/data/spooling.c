@@ -17,12 +17,6 @@
 
 #define IDS_BYTES ((size_t)SPOOL_PIECE_IDS * REMEMBERED_MAX)
 
-void join_list(struct list *list, struct list *link)
-{
-    if (!list_is_linked(link))
-        list_append(list, link);
-}
-
 /* ---- Life ---- */
 
 void remembered_ids_free(struct remembered_ids *ids)
@@ -87,6 +81,7 @@ int spooling_open(struct worker *w)
         s->readings[i].worker = w;
         list_append(&s->free_readings, &s->readings[i].link);
     }
+    s->linger.data = w;
     int rc = open_memory(s);
     if (rc == 0)
         rc = uv_timer_init(&w->loop, &s->linger);
@@ -240,7 +235,7 @@ static void on_appended(struct store_job *job)
         tell_on_disk(e, &a->piece);
         spool_committed(&e->mailbox, &a->piece);
         e->spooling->on_disk = a->piece.last_seq;
-        join_list(&w->spooling->kept, &e->spooling->kept);
+        list_join(&w->spooling->kept, &e->spooling->kept);
         tidy_soon(w);
     } else {
         spool_failed(&e->mailbox, &a->piece);
@@ -249,8 +244,6 @@ static void on_appended(struct store_job *job)
     spooling_note(e);
     worker_flush(w);
 }
-
-static void on_linger(uv_timer_t *timer);
 
 static void post(struct endpoint *e, struct append *a)
 {
@@ -270,14 +263,15 @@ static void post(struct endpoint *e, struct append *a)
     store_post(w->spooling->port, &a->job);
 }
 
+static void on_linger(uv_timer_t *timer);
+
 static void wait_patiently(struct endpoint *e)
 {
     struct spooling *s = e->worker->spooling;
 
-    join_list(&s->patient, &e->spooling->patient);
+    list_join(&s->patient, &e->spooling->patient);
     if (uv_is_active((uv_handle_t *)&s->linger))
         return;
-    s->linger.data = e->worker;
     uv_timer_start(&s->linger, on_linger, LINGER_MS, 0);
 }
 
@@ -342,7 +336,7 @@ void spooling_note(struct endpoint *e)
         return;
     /* A whole piece may turn out to be finished, and its memory is used again while it is warm. */
     if (spool_has_whole_piece(&e->mailbox) || (sp->n_appends == 0 && is_wanted(e)))
-        join_list(&s->urgent, &sp->urgent);
+        list_join(&s->urgent, &sp->urgent);
     else
         wait_patiently(e);
 }
@@ -403,7 +397,7 @@ void spooling_begin(struct endpoint *e)
     sp->on_disk = e->mailbox.spool->remains.last_seq;
     sp->trimmed = e->mailbox.spool->remains.released;
     if (e->mailbox.spool->remains.n > 0) {
-        join_list(&e->worker->spooling->kept, &sp->kept);
+        list_join(&e->worker->spooling->kept, &sp->kept);
         tidy_soon(e->worker);
     }
     spooling_note(e);

@@ -111,7 +111,7 @@ void spooling_look(struct endpoint *e)
 {
     if (e->spooling != NULL && !e->is_removed && e->mailbox.n_active > 0 &&
         spool_source(&e->mailbox) != SPOOL_NOTHING)
-        join_list(&e->worker->spooling->hungry, &e->spooling->hungry);
+        list_join(&e->worker->spooling->hungry, &e->spooling->hungry);
 }
 
 /* ---- Deleting what is finished ---- */
@@ -207,10 +207,8 @@ static void on_tidy(uv_timer_t *timer)
 
 int tidy_init(struct worker *w)
 {
-    w->spooling->tidy.data = w;
-    int rc = uv_timer_init(&w->loop, &w->spooling->tidy);
-    w->spooling->tidy.data = w;
-    return rc;
+    w->spooling->tidy.data = w; /* which uv_timer_init leaves as it is */
+    return uv_timer_init(&w->loop, &w->spooling->tidy);
 }
 
 void tidy_soon(struct worker *w)

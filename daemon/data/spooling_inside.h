@@ -43,7 +43,6 @@ struct spooling {
     void (*closed)(struct worker *w);
 };
 
-void join_list(struct list *list, struct list *link);
 /* Looks after what is kept, soon. */
 void tidy_soon(struct worker *w);
 int tidy_init(struct worker *w) MUST_USE;
