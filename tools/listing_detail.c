@@ -144,6 +144,27 @@ static void print_spool(const struct listing *l, const struct endpoint *e, FILE 
         since != NULL ? "Z" : "", figure_exact((uint64_t)number_at(e->spool, "waiting"), waiting));
 }
 
+/* One row of a section: what an object of e's array says. */
+typedef int add_row_fn(const struct listing *l, const json_t *row, struct table *t);
+
+/* The first n_most of rows as a table below the rest; nothing where there are none. */
+static int print_section(const struct listing *l, const json_t *rows, size_t n_most,
+                         struct table *t, add_row_fn *add, FILE *out)
+{
+    const json_t *row;
+    size_t i;
+    int error = 0;
+    json_array_foreach(rows, i, row) if (error == 0 && i < n_most) error = add(l, row, t);
+    if (error == 0 && t->n_rows > 0) {
+        fputc('\n', out);
+        struct layout layout = l->layout;
+        layout.indent = 2;
+        table_print(t, &layout, out);
+    }
+    table_deinit(t);
+    return error;
+}
+
 static int add_consumer(const struct listing *l, const json_t *c, struct table *t)
 {
     char who[80], uid[24], delivered[FIGURE_MAX], queued[FIGURE_MAX], missed[FIGURE_MAX];
@@ -171,20 +192,18 @@ static int print_consumers(const struct listing *l, const struct endpoint *e, FI
         {"CONSUMER", false, 10}, {"UID", true, 0},    {"KIND", false, 0}, {"DELIVERED", true, 0},
         {"QUEUED", true, 0},     {"MISSED", true, 0}, {"", false, 0}};
     struct table t;
-    const json_t *consumer;
-    size_t i;
-    int error = 0;
     table_init(&t, columns, sizeof columns / sizeof columns[0]);
-    json_array_foreach(e->consumers, i, consumer) if (error == 0) error =
-        add_consumer(l, consumer, &t);
-    if (error == 0 && t.n_rows > 0) {
-        fputc('\n', out);
-        struct layout layout = l->layout;
-        layout.indent = 2;
-        table_print(&t, &layout, out);
-    }
-    table_deinit(&t);
-    return error;
+    return print_section(l, e->consumers, SIZE_MAX, &t, add_consumer, out);
+}
+
+static int add_source(const struct listing *l, const json_t *source, struct table *t)
+{
+    char messages[FIGURE_MAX], fault[FIGURE_MAX];
+    (void)l;
+    const char *const cells[] = {text_at(source, "address"),
+                                 figure_exact((uint64_t)number_at(source, "messages"), messages),
+                                 figure_exact((uint64_t)number_at(source, "error"), fault)};
+    return table_add(t, cells);
 }
 
 static int print_sources(const struct listing *l, const struct endpoint *e, FILE *out)
@@ -192,32 +211,13 @@ static int print_sources(const struct listing *l, const struct endpoint *e, FILE
     static const struct table_column columns[] = {
         {"TOP SOURCES", false, 15}, {"MESSAGES", true, 0}, {"TOO HIGH BY UP TO", true, 0}};
     struct table t;
-    const json_t *source;
-    size_t i;
-    int error = 0;
     table_init(&t, columns, sizeof columns / sizeof columns[0]);
-    json_array_foreach(json_object_get(e->json, "sources"), i, source)
-    {
-        char messages[FIGURE_MAX], fault[FIGURE_MAX];
-        const char *const cells[] = {
-            text_at(source, "address"),
-            figure_exact((uint64_t)number_at(source, "messages"), messages),
-            figure_exact((uint64_t)number_at(source, "error"), fault)};
-        if (error == 0 && i < MAX_SOURCES)
-            error = table_add(&t, cells);
-    }
-    if (error == 0 && t.n_rows > 0) {
-        fputc('\n', out);
-        struct layout layout = l->layout;
-        layout.indent = 2;
-        table_print(&t, &layout, out);
-    }
-    table_deinit(&t);
-    return error;
+    return print_section(l, json_object_get(e->json, "sources"), MAX_SOURCES, &t, add_source, out);
 }
 
-static int add_session(const json_t *s, struct table *t)
+static int add_session(const struct listing *l, const json_t *s, struct table *t)
 {
+    (void)l;
     char port[24] = "-", age[FIGURE_MAX], in_flight[FIGURE_MAX], again[FIGURE_MAX];
     const char *identity = json_string_value(json_object_get(s, "identity"));
     if (json_is_integer(json_object_get(s, "port")))
@@ -240,20 +240,8 @@ static int print_sessions(const struct listing *l, const struct endpoint *e, FIL
         {"IN FLIGHT", true, 0},      {"SENT AGAIN", true, 0},
         {"IDENTITY", false, 10}};
     struct table t;
-    const json_t *session;
-    size_t i;
-    int error = 0;
     table_init(&t, columns, sizeof columns / sizeof columns[0]);
-    json_array_foreach(json_object_get(e->json, "sessions"), i, session) if (error == 0) error =
-        add_session(session, &t);
-    if (error == 0 && t.n_rows > 0) {
-        fputc('\n', out);
-        struct layout layout = l->layout;
-        layout.indent = 2;
-        table_print(&t, &layout, out);
-    }
-    table_deinit(&t);
-    return error;
+    return print_section(l, json_object_get(e->json, "sessions"), SIZE_MAX, &t, add_session, out);
 }
 
 /* advice, with NAME put in. */

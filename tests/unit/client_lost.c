@@ -76,22 +76,20 @@ Test(client_lost, a_reply_that_cannot_be_ends_the_call_with_an_error)
     };
 
     for (size_t i = 0; i < N(table); i++) {
-        struct fake f;
-        struct msgd *m;
+        struct client c;
         char *reply = NULL;
-        fake_start(&f, &table[i].step, 1);
-        cr_assert_eq(msgd_open(&m, f.path), 0, "%s", msgd_error(NULL));
-        cr_expect_eq(msgd_call(m, "io.msgd.GetInfo", NULL, &reply), table[i].error, "%s: %s",
-                     table[i].name, msgd_error(m));
+        client_open(&c, &table[i].step, 1);
+        cr_expect_eq(msgd_call(c.m, "io.msgd.GetInfo", NULL, &reply), table[i].error, "%s: %s",
+                     table[i].name, msgd_error(c.m));
         cr_expect_null(reply);
-        cr_expect_gt(strlen(msgd_error(m)), 20);
-        fake_stop(&f);
-        m = msgd_close(m);
+        cr_expect_gt(strlen(msgd_error(c.m)), 20);
+        client_close(&c);
     }
 }
 
 Test(client_lost, the_call_after_a_hang_up_reconnects)
 {
+    struct client c;
     static const struct fake_step steps[] = {
         {.act = FAKE_HANG_UP},
         {.expect = "GetInfo", .reply = "{\"parameters\":{\"pid\":1}}"},
@@ -101,36 +99,29 @@ Test(client_lost, the_call_after_a_hang_up_reconnects)
                   "{\"name\":\"a\"}}"},
     };
     struct msgd_address address;
-    struct fake f;
-    struct msgd *m;
     char *reply = NULL;
 
-    fake_start(&f, steps, N(steps));
-    cr_assert_eq(msgd_open(&m, f.path), 0);
-    cr_expect_eq(msgd_call(m, "io.msgd.GetInfo", "{}", NULL), -ECONNRESET);
-    cr_expect_eq(msgd_call(m, "io.msgd.GetInfo", "{}", &reply), 0, "%s", msgd_error(m));
+    client_open(&c, steps, N(steps));
+    cr_expect_eq(msgd_call(c.m, "io.msgd.GetInfo", "{}", NULL), -ECONNRESET);
+    cr_expect_eq(msgd_call(c.m, "io.msgd.GetInfo", "{}", &reply), 0, "%s", msgd_error(c.m));
     cr_expect_str_eq(reply, "{\"pid\":1}");
     free(reply);
     usleep(20000);
-    cr_expect_eq(msgd_resolve(m, "a", &address), -ENOENT);
-    cr_expect_str_eq(msgd_error_name(m), "io.msgd.NoSuchEndpoint");
-    cr_expect_str_eq(msgd_error_parameters(m), "{\"name\":\"a\"}");
-    fake_stop(&f);
-    m = msgd_close(m);
+    cr_expect_eq(msgd_resolve(c.m, "a", &address), -ENOENT);
+    cr_expect_str_eq(msgd_error_name(c.m), "io.msgd.NoSuchEndpoint");
+    cr_expect_str_eq(msgd_error_parameters(c.m), "{\"name\":\"a\"}");
+    client_close(&c);
 }
 
 Test(client_lost, parameters_that_are_no_object_are_refused_before_anything_is_sent)
 {
+    struct client c;
     static const char *const table[] = {"", "[]", "{", "{}{}", "7", "{\"a\":}"};
-    struct fake f;
-    struct msgd *m;
 
-    fake_start(&f, NULL, 0);
-    cr_assert_eq(msgd_open(&m, f.path), 0);
+    client_open(&c, NULL, 0);
     for (size_t i = 0; i < N(table); i++)
-        cr_expect_eq(msgd_call(m, "io.msgd.List", table[i], NULL), -EINVAL, "%s", table[i]);
-    fake_stop(&f);
-    m = msgd_close(m);
+        cr_expect_eq(msgd_call(c.m, "io.msgd.List", table[i], NULL), -EINVAL, "%s", table[i]);
+    client_close(&c);
 }
 
 struct bad_attach {
@@ -158,68 +149,52 @@ Test(client_lost, an_attach_without_the_memory_it_promises_fails)
     };
 
     for (size_t i = 0; i < N(table); i++) {
-        struct fake_lane lane;
+        struct client c;
         const struct fake_step steps[] = {
             FAKE_INFO("x"),
             FAKE_REGISTERED,
             {.expect = "Attach",
              .act = FAKE_LINK,
-             .lane = &lane,
+             .lane = &c.lane,
              .reply = table[i].reply,
              .n_descriptors = table[i].n_descriptors},
         };
-        struct fake f;
-        struct msgd *m;
-        fake_lane_init(&lane);
-        fake_start(&f, steps, N(steps));
-        cr_assert_eq(msgd_open(&m, f.path), 0);
-        cr_expect_eq(msgd_register(m, &thermo, NULL), table[i].error, "%s: %s", table[i].name,
-                     msgd_error(m));
-        fake_stop(&f);
-        m = msgd_close(m);
-        fake_lane_deinit(&lane);
+        client_open(&c, steps, N(steps));
+        cr_expect_eq(msgd_register(c.m, &thermo, NULL), table[i].error, "%s: %s", table[i].name,
+                     msgd_error(c.m));
+        client_close(&c);
     }
 }
 
 Test(client_lost, a_layout_of_another_version_is_refused)
 {
-    struct fake_lane lane;
-    const struct fake_step steps[] = {FAKE_INFO("x"), FAKE_REGISTERED, FAKE_ATTACHED(&lane)};
-    struct fake f;
-    struct msgd *m;
+    struct client c;
+    const struct fake_step steps[] = {FAKE_INFO("x"), FAKE_REGISTERED, FAKE_ATTACHED(&c.lane)};
 
-    fake_lane_init(&lane);
-    lane.header->version++;
-    fake_start(&f, steps, N(steps));
-    cr_assert_eq(msgd_open(&m, f.path), 0);
-    cr_expect_eq(msgd_register(m, &thermo, NULL), -EPROTO);
-    cr_expect_not_null(strstr(msgd_error(m), "version"));
-    fake_stop(&f);
-    m = msgd_close(m);
-    fake_lane_deinit(&lane);
+    client_open(&c, steps, N(steps));
+    c.lane.header->version++;
+    cr_expect_eq(msgd_register(c.m, &thermo, NULL), -EPROTO);
+    cr_expect_not_null(strstr(msgd_error(c.m), "version"));
+    client_close(&c);
 }
 
 Test(client_lost, a_hang_up_at_any_point_of_registering_is_an_error)
 {
     for (size_t point = 0; point < 3; point++) {
-        struct fake_lane lane;
-        struct fake_step steps[] = {FAKE_INFO("x"), FAKE_REGISTERED, FAKE_ATTACHED(&lane)};
-        struct fake f;
-        struct msgd *m;
-        fake_lane_init(&lane);
+        struct client c;
+        struct fake_step steps[] = {FAKE_INFO("x"), FAKE_REGISTERED, FAKE_ATTACHED(&c.lane)};
         steps[point].act = point % 2 == 0 ? FAKE_HANG_UP : FAKE_HALF;
-        fake_start(&f, steps, point + 1);
-        cr_assert_eq(msgd_open(&m, f.path), 0);
-        cr_expect_eq(msgd_register(m, &thermo, NULL), -ECONNRESET, "%zu: %s", point, msgd_error(m));
-        cr_expect_eq(msgd_registered(m, "thermo", &(struct msgd_endpoint){0}), -ENOENT);
-        fake_stop(&f);
-        m = msgd_close(m);
-        fake_lane_deinit(&lane);
+        client_open(&c, steps, point + 1);
+        cr_expect_eq(msgd_register(c.m, &thermo, NULL), -ECONNRESET, "%zu: %s", point,
+                     msgd_error(c.m));
+        cr_expect_eq(msgd_registered(c.m, "thermo", &(struct msgd_endpoint){0}), -ENOENT);
+        client_close(&c);
     }
 }
 
 Test(client_lost, an_endpoint_that_cannot_be_attached_to_is_given_back)
 {
+    struct client c;
     static const struct fake_step steps[] = {
         FAKE_INFO("x"),
         FAKE_REGISTERED,
@@ -227,22 +202,18 @@ Test(client_lost, an_endpoint_that_cannot_be_attached_to_is_given_back)
          .reply = "{\"error\":\"io.msgd.TryAgain\",\"parameters\":{\"reason\":\"no memory\"}}"},
         {.expect = "Release", .reply = "{\"parameters\":{}}"},
     };
-    struct fake f;
-    struct msgd *m;
 
-    fake_start(&f, steps, N(steps));
-    cr_assert_eq(msgd_open(&m, f.path), 0);
-    cr_expect_eq(msgd_register(m, &thermo, NULL), -EAGAIN);
-    cr_expect_not_null(strstr(msgd_error(m), "no memory"));
-    fake_stop(&f);
-    m = msgd_close(m);
+    client_open(&c, steps, N(steps));
+    cr_expect_eq(msgd_register(c.m, &thermo, NULL), -EAGAIN);
+    cr_expect_not_null(strstr(msgd_error(c.m), "no memory"));
+    client_close(&c);
 }
 
 Test(client_lost, of_many_names_the_refused_one_is_told_and_the_others_are_ours)
 {
+    struct client c;
     static const struct msgd_registration three[] = {
         {.name = "a"}, {.name = "b"}, {.name = "thermo"}};
-    struct fake_lane lane;
     const struct fake_step steps[] = {
         FAKE_INFO("x"),
         FAKE_REGISTERED,
@@ -250,54 +221,45 @@ Test(client_lost, of_many_names_the_refused_one_is_told_and_the_others_are_ours)
          .reply = "{\"error\":\"io.msgd.NameTaken\",\"parameters\":{\"name\":\"b\",\"pid\":9,"
                   "\"uid\":0,\"since\":\"then\"}}"},
         FAKE_REGISTERED,
-        FAKE_ATTACHED(&lane),
+        FAKE_ATTACHED(&c.lane),
         {.expect = "Attach", .reply = "{\"parameters\":{\"slot\":4,\"lane\":0,\"link\":null}}"},
     };
     struct msgd_endpoint endpoint;
-    struct fake f;
-    struct msgd *m;
 
-    fake_lane_init(&lane);
-    fake_start(&f, steps, N(steps));
-    cr_assert_eq(msgd_open(&m, f.path), 0);
-    cr_expect_eq(msgd_register_many(m, three, 3), -EEXIST);
-    cr_expect_not_null(strstr(msgd_error(m), "\"b\" is held by pid 9"), "%s", msgd_error(m));
-    cr_expect_eq(msgd_registered(m, "a", &endpoint), 0);
-    cr_expect_eq(msgd_registered(m, "b", &endpoint), -ENOENT);
-    cr_expect_eq(msgd_registered(m, "thermo", &endpoint), 0);
-    fake_stop(&f);
-    m = msgd_close(m);
-    fake_lane_deinit(&lane);
+    client_open(&c, steps, N(steps));
+    cr_expect_eq(msgd_register_many(c.m, three, 3), -EEXIST);
+    cr_expect_not_null(strstr(msgd_error(c.m), "\"b\" is held by pid 9"), "%s", msgd_error(c.m));
+    cr_expect_eq(msgd_registered(c.m, "a", &endpoint), 0);
+    cr_expect_eq(msgd_registered(c.m, "b", &endpoint), -ENOENT);
+    cr_expect_eq(msgd_registered(c.m, "thermo", &endpoint), 0);
+    client_close(&c);
 }
 
 Test(client_lost, what_cannot_be_registered_is_refused_without_asking)
 {
+    struct client c;
     static const struct msgd_registration twice[] = {{.name = "a"}, {.name = "a"}};
     static const char *const names[] = {NULL, "", "A", "-a", "a b", "\n"};
-    struct fake f;
-    struct msgd *m;
 
-    fake_start(&f, NULL, 0);
-    cr_assert_eq(msgd_open(&m, f.path), 0);
-    cr_expect_eq(msgd_register_many(m, twice, 2), -EINVAL);
+    client_open(&c, NULL, 0);
+    cr_expect_eq(msgd_register_many(c.m, twice, 2), -EINVAL);
     for (size_t i = 0; i < N(names); i++)
-        cr_expect_eq(msgd_register(m, &(struct msgd_registration){.name = names[i]}, NULL),
+        cr_expect_eq(msgd_register(c.m, &(struct msgd_registration){.name = names[i]}, NULL),
                      -EINVAL);
-    cr_expect_eq(msgd_attach(m, "A", NULL), -EINVAL);
-    cr_expect_eq(msgd_register_many(m, NULL, 0), 0);
-    cr_expect_eq(msgd_receive(m, &(struct msgd_message){0}, 1, 0), -ENOTCONN);
-    cr_expect_eq(msgd_receive(m, NULL, 0, 0), -EINVAL);
-    fake_stop(&f);
-    m = msgd_close(m);
+    cr_expect_eq(msgd_attach(c.m, "A", NULL), -EINVAL);
+    cr_expect_eq(msgd_register_many(c.m, NULL, 0), 0);
+    cr_expect_eq(msgd_receive(c.m, &(struct msgd_message){0}, 1, 0), -ENOTCONN);
+    cr_expect_eq(msgd_receive(c.m, NULL, 0, 0), -EINVAL);
+    client_close(&c);
 }
 
 Test(client_lost, registering_what_is_ours_again_only_changes_its_fields)
 {
-    struct fake_lane lane;
+    struct client c;
     const struct fake_step steps[] = {
         FAKE_INFO("x"),
         FAKE_REGISTERED,
-        FAKE_ATTACHED(&lane),
+        FAKE_ATTACHED(&c.lane),
         {.expect = "drop-old",
          .reply = "{\"parameters\":{\"address\":\"127.0.0.1\",\"port\":7000,\"generation\":2}}"},
         {.expect = "Attach",
@@ -305,71 +267,53 @@ Test(client_lost, registering_what_is_ours_again_only_changes_its_fields)
     };
     struct msgd_registration changed = thermo;
     struct msgd_endpoint endpoint;
-    struct fake f;
-    struct msgd *m;
 
-    fake_lane_init(&lane);
-    fake_start(&f, steps, N(steps));
-    cr_assert_eq(msgd_open(&m, f.path), 0);
-    cr_assert_eq(msgd_register(m, &thermo, NULL), 0);
+    client_open(&c, steps, N(steps));
+    cr_assert_eq(msgd_register(c.m, &thermo, NULL), 0);
     changed.when_full = MSGD_DROP_OLD;
-    cr_expect_eq(msgd_register(m, &changed, &endpoint), 0, "%s", msgd_error(m));
+    cr_expect_eq(msgd_register(c.m, &changed, &endpoint), 0, "%s", msgd_error(c.m));
     cr_expect_eq(endpoint.generation, 2);
-    fake_stop(&f);
-    m = msgd_close(m);
-    fake_lane_deinit(&lane);
+    client_close(&c);
 }
 
 /* ---- Waiting ---- */
 
 Test(client_lost, the_descriptor_is_readable_when_a_message_comes_and_not_before)
 {
-    struct fake_lane lane;
-    const struct fake_step steps[] = {FAKE_INFO("x"), FAKE_REGISTERED, FAKE_ATTACHED(&lane)};
+    struct client c;
+    const struct fake_step steps[] = {FAKE_INFO("x"), FAKE_REGISTERED, FAKE_ATTACHED(&c.lane)};
     struct msgd_message messages[4];
-    struct fake f;
-    struct msgd *m;
 
-    fake_lane_init(&lane);
-    fake_start(&f, steps, N(steps));
-    cr_assert_eq(msgd_open(&m, f.path), 0);
-    cr_assert_eq(msgd_register(m, &thermo, NULL), 0);
-    struct pollfd p = {.fd = msgd_fd(m), .events = POLLIN};
+    client_open(&c, steps, N(steps));
+    cr_assert_eq(msgd_register(c.m, &thermo, NULL), 0);
+    struct pollfd p = {.fd = msgd_fd(c.m), .events = POLLIN};
     for (int round = 0; round < 3; round++) {
-        cr_expect_eq(msgd_receive(m, messages, 4, 0), 0);
+        cr_expect_eq(msgd_receive(c.m, messages, 4, 0), 0);
         cr_expect_eq(poll(&p, 1, 0), 0);
-        fake_publish(&lane, 3, "1");
+        fake_publish(&c.lane, 3, "1");
         cr_expect_eq(poll(&p, 1, 1000), 1);
-        fake_publish(&lane, 3, "2");
-        cr_expect_eq(msgd_receive(m, messages, 4, 0), 2);
+        fake_publish(&c.lane, 3, "2");
+        cr_expect_eq(msgd_receive(c.m, messages, 4, 0), 2);
         expect_text(&messages[1], "2");
-        msgd_release(m, &messages[1]);
+        msgd_release(c.m, &messages[1]);
     }
-    fake_stop(&f);
-    m = msgd_close(m);
-    fake_lane_deinit(&lane);
+    client_close(&c);
 }
 
 Test(client_lost, a_message_of_an_endpoint_that_nobody_attached_is_an_error)
 {
-    struct fake_lane lane;
-    const struct fake_step steps[] = {FAKE_INFO("x"), FAKE_REGISTERED, FAKE_ATTACHED(&lane)};
+    struct client c;
+    const struct fake_step steps[] = {FAKE_INFO("x"), FAKE_REGISTERED, FAKE_ATTACHED(&c.lane)};
     struct msgd_message messages[4];
-    struct fake f;
-    struct msgd *m;
 
-    fake_lane_init(&lane);
-    fake_start(&f, steps, N(steps));
-    cr_assert_eq(msgd_open(&m, f.path), 0);
-    cr_assert_eq(msgd_register(m, &thermo, NULL), 0);
-    fake_publish(&lane, 3, "mine");
-    fake_publish(&lane, 17, "whose?");
-    cr_expect_eq(msgd_receive(m, messages, 4, 0), 1);
-    cr_expect_eq(msgd_receive(m, messages, 4, 0), -EPROTO);
+    client_open(&c, steps, N(steps));
+    cr_assert_eq(msgd_register(c.m, &thermo, NULL), 0);
+    fake_publish(&c.lane, 3, "mine");
+    fake_publish(&c.lane, 17, "whose?");
+    cr_expect_eq(msgd_receive(c.m, messages, 4, 0), 1);
+    cr_expect_eq(msgd_receive(c.m, messages, 4, 0), -EPROTO);
     expect_text(&messages[0], "mine");
-    fake_stop(&f);
-    m = msgd_close(m);
-    fake_lane_deinit(&lane);
+    client_close(&c);
 }
 
 /* ---- Streams ---- */
@@ -384,41 +328,35 @@ static int count_two(void *context, const char *reply)
 
 Test(client_lost, a_stream_that_falls_silent_times_out_and_keeps_the_connection)
 {
+    struct client c;
     static const struct fake_step steps[] = {
         {.expect = "\"more\":true", .reply = "{\"continues\":true}"},
     };
-    struct fake f;
-    struct msgd *m;
     int n = 0;
 
-    fake_start(&f, steps, N(steps));
-    cr_assert_eq(msgd_open(&m, f.path), 0);
-    cr_expect_eq(msgd_call_more(m, "io.msgd.Tap", NULL, 100, count_two, &n), -ETIMEDOUT);
+    client_open(&c, steps, N(steps));
+    cr_expect_eq(msgd_call_more(c.m, "io.msgd.Tap", NULL, 100, count_two, &n), -ETIMEDOUT);
     cr_expect_eq(n, 1);
-    cr_expect_eq(msgd_call(m, "io.msgd.GetInfo", NULL, NULL), -EBUSY);
-    fake_stop(&f);
-    m = msgd_close(m);
+    cr_expect_eq(msgd_call(c.m, "io.msgd.GetInfo", NULL, NULL), -EBUSY);
+    client_close(&c);
 }
 
 Test(client_lost, a_stream_that_ends_leaves_the_connection_in_order)
 {
+    struct client c;
     static const struct fake_step steps[] = {
         {.expect = "\"more\":true", .reply = "{}"},
         {.expect = "GetInfo", .reply = "{}"},
         {.expect = "\"more\":true", .reply = "{\"error\":\"io.msgd.NoSuchEndpoint\"}"},
         {.expect = "\"more\":true", .act = FAKE_HANG_UP},
     };
-    struct fake f;
-    struct msgd *m;
     int n = 0;
 
-    fake_start(&f, steps, N(steps));
-    cr_assert_eq(msgd_open(&m, f.path), 0);
-    cr_expect_eq(msgd_call_more(m, "io.msgd.Tap", NULL, -1, count_two, &n), 0);
-    cr_expect_eq(msgd_call(m, "io.msgd.GetInfo", NULL, NULL), 0);
-    cr_expect_eq(msgd_call_more(m, "io.msgd.Tap", NULL, -1, count_two, &n), -ENOENT);
-    cr_expect_eq(msgd_call_more(m, "io.msgd.Tap", NULL, -1, count_two, &n), -ECONNRESET);
+    client_open(&c, steps, N(steps));
+    cr_expect_eq(msgd_call_more(c.m, "io.msgd.Tap", NULL, -1, count_two, &n), 0);
+    cr_expect_eq(msgd_call(c.m, "io.msgd.GetInfo", NULL, NULL), 0);
+    cr_expect_eq(msgd_call_more(c.m, "io.msgd.Tap", NULL, -1, count_two, &n), -ENOENT);
+    cr_expect_eq(msgd_call_more(c.m, "io.msgd.Tap", NULL, -1, count_two, &n), -ECONNRESET);
     cr_expect_eq(n, 1);
-    fake_stop(&f);
-    m = msgd_close(m);
+    client_close(&c);
 }

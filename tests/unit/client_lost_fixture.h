@@ -10,6 +10,29 @@
 
 static const struct msgd_registration thermo = {.name = "thermo", .port = 7000};
 
+/* A program that has opened libmsgd on a socket whose far end plays steps; with a lane to attach.
+ */
+struct client {
+    struct fake f;
+    struct fake_lane lane;
+    struct msgd *m;
+};
+
+static inline void client_open(struct client *c, const struct fake_step *steps, size_t n_steps)
+{
+    fake_lane_init(&c->lane);
+    fake_start(&c->f, steps, n_steps);
+    cr_assert_eq(msgd_open(&c->m, c->f.path), 0, "%s", msgd_error(NULL));
+}
+
+/* The script has been played to its end by then, or fake_stop fails the test. */
+static inline void client_close(struct client *c)
+{
+    fake_stop(&c->f);
+    c->m = msgd_close(c->m);
+    fake_lane_deinit(&c->lane);
+}
+
 static inline void expect_text(const struct msgd_message *message, const char *text)
 {
     cr_expect_eq(message->length, strlen(text));

@@ -12,6 +12,7 @@ static void publish_later(void *context)
 
 Test(client_restarts, registers_again_after_a_restart_and_goes_on)
 {
+    struct client c;
     struct fake_lane before, after;
     const struct fake_step steps[] = {
         FAKE_INFO("before"),
@@ -30,43 +31,39 @@ Test(client_restarts, registers_again_after_a_restart_and_goes_on)
         {.act = FAKE_HOOK, .hook = publish_later, .context = &after},
     };
     struct msgd_message old[1], new[1];
-    struct fake f;
-    struct msgd *m;
 
     fake_lane_init(&before);
     fake_lane_init(&after);
     fake_publish(&before, 3, "before");
-    fake_start(&f, steps, N(steps));
-    cr_assert_eq(msgd_open(&m, f.path), 0);
-    cr_assert_eq(msgd_register(m, &(struct msgd_registration){.name = "thermo"}, NULL), 0, "%s",
-                 msgd_error(m));
-    cr_assert_eq(msgd_receive(m, old, 1, 5000), 1, "%s", msgd_error(m));
+    client_open(&c, steps, N(steps));
+    cr_assert_eq(msgd_register(c.m, &(struct msgd_registration){.name = "thermo"}, NULL), 0, "%s",
+                 msgd_error(c.m));
+    cr_assert_eq(msgd_receive(c.m, old, 1, 5000), 1, "%s", msgd_error(c.m));
     cr_expect_eq(old[0].generation, 1);
-    cr_assert_eq(msgd_receive(m, new, 1, 5000), 1, "%s", msgd_error(m));
+    cr_assert_eq(msgd_receive(c.m, new, 1, 5000), 1, "%s", msgd_error(c.m));
     expect_text(&old[0], "before");
     expect_text(&new[0], "after");
     cr_expect_eq(new[0].generation, 2);
-    cr_expect_eq(msgd_reply(m, &old[0], "x", 1), -ESTALE);
-    cr_expect_eq(msgd_reply(m, &new[0], "x", 1), 0);
-    msgd_release(m, &old[0]);
+    cr_expect_eq(msgd_reply(c.m, &old[0], "x", 1), -ESTALE);
+    cr_expect_eq(msgd_reply(c.m, &new[0], "x", 1), 0);
+    msgd_release(c.m, &old[0]);
     cr_expect_eq(atomic_load(&after.page->released), 0);
-    msgd_release(m, &new[0]);
+    msgd_release(c.m, &new[0]);
     cr_expect_eq(atomic_load(&after.page->released), record_bytes(5));
-    msgd_release(m, &old[0]);
-    cr_expect_eq(msgd_reply(m, &new[0], "x", 1), -ESTALE);
-    fake_stop(&f);
-    m = msgd_close(m);
+    msgd_release(c.m, &old[0]);
+    cr_expect_eq(msgd_reply(c.m, &new[0], "x", 1), -ESTALE);
+    client_close(&c);
     fake_lane_deinit(&before);
     fake_lane_deinit(&after);
 }
 
 Test(client_restarts, what_is_refused_after_a_restart_is_the_error_of_receive)
 {
-    struct fake_lane lane;
+    struct client c;
     const struct fake_step steps[] = {
         FAKE_INFO("before"),
         FAKE_REGISTERED,
-        FAKE_ATTACHED(&lane),
+        FAKE_ATTACHED(&c.lane),
         {.act = FAKE_VANISH},
         FAKE_INFO("after"),
         {.expect = "Register",
@@ -74,40 +71,30 @@ Test(client_restarts, what_is_refused_after_a_restart_is_the_error_of_receive)
                   "\"port\":7000,\"name\":null,\"uid\":12}}"},
     };
     struct msgd_message message[1];
-    struct fake f;
-    struct msgd *m;
 
-    fake_lane_init(&lane);
-    fake_start(&f, steps, N(steps));
-    cr_assert_eq(msgd_open(&m, f.path), 0);
-    cr_assert_eq(msgd_register(m, &thermo, NULL), 0);
-    cr_expect_eq(msgd_receive(m, message, 1, 5000), -EADDRINUSE);
-    cr_expect_not_null(strstr(msgd_error(m), "127.0.0.1:7000"), "%s", msgd_error(m));
-    cr_expect_eq(msgd_receive(m, message, 1, 5000), -ENOTCONN);
-    fake_stop(&f);
-    m = msgd_close(m);
-    fake_lane_deinit(&lane);
+    client_open(&c, steps, N(steps));
+    cr_assert_eq(msgd_register(c.m, &thermo, NULL), 0);
+    cr_expect_eq(msgd_receive(c.m, message, 1, 5000), -EADDRINUSE);
+    cr_expect_not_null(strstr(msgd_error(c.m), "127.0.0.1:7000"), "%s", msgd_error(c.m));
+    cr_expect_eq(msgd_receive(c.m, message, 1, 5000), -ENOTCONN);
+    client_close(&c);
 }
 
 Test(client_restarts, gives_up_waiting_for_a_restart_when_the_time_is_over)
 {
-    struct fake_lane lane;
+    struct client c;
     const struct fake_step steps[] = {
-        FAKE_INFO("x"), FAKE_REGISTERED, FAKE_ATTACHED(&lane), {.act = FAKE_CLOSE}};
+        FAKE_INFO("x"), FAKE_REGISTERED, FAKE_ATTACHED(&c.lane), {.act = FAKE_CLOSE}};
     struct msgd_message message[1];
-    struct fake f;
-    struct msgd *m;
 
-    fake_lane_init(&lane);
-    fake_start(&f, steps, N(steps));
-    cr_assert_eq(msgd_open(&m, f.path), 0);
-    cr_assert_eq(msgd_register(m, &thermo, NULL), 0);
-    fake_stop(&f);
-    cr_expect_eq(msgd_receive(m, message, 1, 0), 0);
-    cr_expect_eq(msgd_receive(m, message, 1, 100), 0);
-    cr_expect_not_null(strstr(msgd_error(m), "cannot reach msgd"));
-    m = msgd_close(m);
-    fake_lane_deinit(&lane);
+    client_open(&c, steps, N(steps));
+    cr_assert_eq(msgd_register(c.m, &thermo, NULL), 0);
+    fake_stop(&c.f);
+    cr_expect_eq(msgd_receive(c.m, message, 1, 0), 0);
+    cr_expect_eq(msgd_receive(c.m, message, 1, 100), 0);
+    cr_expect_not_null(strstr(msgd_error(c.m), "cannot reach msgd"));
+    c.m = msgd_close(c.m);
+    fake_lane_deinit(&c.lane);
 }
 
 static void end_lane(void *context)
@@ -119,52 +106,42 @@ static void end_lane(void *context)
 
 Test(client_restarts, does_not_fight_the_msgd_that_has_detached_it)
 {
-    struct fake_lane lane;
+    struct client c;
     const struct fake_step steps[] = {
         FAKE_INFO("same"),
         FAKE_REGISTERED,
-        FAKE_ATTACHED(&lane),
+        FAKE_ATTACHED(&c.lane),
         {.act = FAKE_CLOSE},
         FAKE_INFO("same"),
         {.expect = "Resolve", .reply = "{\"parameters\":{\"name\":\"thermo\"}}"},
     };
     struct msgd_message message[1];
-    struct fake f;
-    struct msgd *m;
 
-    fake_lane_init(&lane);
-    fake_start(&f, steps, N(steps));
-    cr_assert_eq(msgd_open(&m, f.path), 0);
-    cr_assert_eq(msgd_register(m, &thermo, NULL), 0);
-    cr_expect_eq(msgd_receive(m, message, 1, 5000), -EPIPE, "%s", msgd_error(m));
-    cr_expect_not_null(strstr(msgd_error(m), "thermo"), "%s", msgd_error(m));
-    fake_stop(&f);
-    cr_expect_eq(msgd_receive(m, message, 1, 0), -EPIPE);
-    m = msgd_close(m);
-    fake_lane_deinit(&lane);
+    client_open(&c, steps, N(steps));
+    cr_assert_eq(msgd_register(c.m, &thermo, NULL), 0);
+    cr_expect_eq(msgd_receive(c.m, message, 1, 5000), -EPIPE, "%s", msgd_error(c.m));
+    cr_expect_not_null(strstr(msgd_error(c.m), "thermo"), "%s", msgd_error(c.m));
+    fake_stop(&c.f);
+    cr_expect_eq(msgd_receive(c.m, message, 1, 0), -EPIPE);
+    c.m = msgd_close(c.m);
+    fake_lane_deinit(&c.lane);
 }
 
 Test(client_restarts, an_ended_link_of_a_msgd_that_is_another_now_is_a_restart)
 {
-    struct fake_lane lane;
+    struct client c;
     const struct fake_step steps[] = {
-        FAKE_INFO("before"),  FAKE_REGISTERED,
-        FAKE_ATTACHED(&lane), {.act = FAKE_HOOK, .hook = end_lane, .context = &lane},
-        {.act = FAKE_VANISH}, FAKE_INFO("after"),
-        FAKE_REGISTERED,      FAKE_ATTACHED(&lane),
+        FAKE_INFO("before"),    FAKE_REGISTERED,
+        FAKE_ATTACHED(&c.lane), {.act = FAKE_HOOK, .hook = end_lane, .context = &c.lane},
+        {.act = FAKE_VANISH},   FAKE_INFO("after"),
+        FAKE_REGISTERED,        FAKE_ATTACHED(&c.lane),
     };
     struct msgd_message message[1];
-    struct fake f;
-    struct msgd *m;
 
-    fake_lane_init(&lane);
-    fake_start(&f, steps, N(steps));
-    cr_assert_eq(msgd_open(&m, f.path), 0);
-    cr_assert_eq(msgd_register(m, &thermo, NULL), 0);
-    while (f.n_done < 4)
+    client_open(&c, steps, N(steps));
+    cr_assert_eq(msgd_register(c.m, &thermo, NULL), 0);
+    while (c.f.n_done < 4)
         usleep(1000);
-    cr_expect_eq(msgd_receive(m, message, 1, 300), 0, "%s", msgd_error(m));
-    fake_stop(&f);
-    m = msgd_close(m);
-    fake_lane_deinit(&lane);
+    cr_expect_eq(msgd_receive(c.m, message, 1, 300), 0, "%s", msgd_error(c.m));
+    client_close(&c);
 }
