@@ -108,6 +108,23 @@ static void print_cell(const char *text, size_t width, bool is_number, bool is_l
         fprintf(out, "%*s", GAP, "");
 }
 
+/* A cell of column c: of row i, or the column's title where i is the number of rows. */
+static const char *text_of(const struct table *t, size_t i, size_t c)
+{
+    return i == t->n_rows ? t->columns[c].title : t->cells[i * t->n_columns + c];
+}
+
+/* Row i (the titles: the number of rows), without spaces at its end. */
+static void print_row(const struct table *t, size_t i, const size_t *widths,
+                      const struct layout *layout, FILE *out)
+{
+    size_t n = t->n_columns;
+    while (n > 1 && text_of(t, i, n - 1)[0] == '\0')
+        n--;
+    for (size_t c = 0; c < n; c++)
+        print_cell(text_of(t, i, c), widths[c], t->columns[c].is_number, c + 1 == n, layout, out);
+}
+
 void table_print(const struct table *t, const struct layout *layout, FILE *out)
 {
     size_t widths[TABLE_MAX_COLUMNS];
@@ -115,18 +132,12 @@ void table_print(const struct table *t, const struct layout *layout, FILE *out)
     if (layout->width > layout->indent)
         shrink(t, widths, layout->width - layout->indent);
     fprintf(out, "%*s%s", (int)layout->indent, "", layout->has_colour ? "\033[1m" : "");
-    for (size_t c = 0; c < t->n_columns; c++)
-        print_cell(t->columns[c].title, widths[c], t->columns[c].is_number, c + 1 == t->n_columns,
-                   layout, out);
+    print_row(t, t->n_rows, widths, layout, out);
     fprintf(out, "%s\n", layout->has_colour ? "\033[0m" : "");
-    for (size_t i = 0; i < t->n_rows * t->n_columns; i++) {
-        size_t c = i % t->n_columns;
-        if (c == 0)
-            fprintf(out, "%*s", (int)layout->indent, "");
-        print_cell(t->cells[i], widths[c], t->columns[c].is_number, c + 1 == t->n_columns, layout,
-                   out);
-        if (c + 1 == t->n_columns)
-            fputc('\n', out);
+    for (size_t i = 0; i < t->n_rows; i++) {
+        fprintf(out, "%*s", (int)layout->indent, "");
+        print_row(t, i, widths, layout, out);
+        fputc('\n', out);
     }
 }
 

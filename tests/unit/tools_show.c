@@ -198,6 +198,21 @@ Test(tools_show, cuts_the_middle_of_texts_until_a_table_fits)
     table_deinit(&t);
 }
 
+Test(tools_show, prints_no_spaces_at_the_end_of_a_line)
+{
+    static const struct table_column columns[] = {
+        {"NAME", false, 0}, {"N", true, 0}, {"", false, 0}};
+    static const char *const rows[][3] = {{"a", "10", "stalled"}, {"b", "2", ""}, {"c", "", ""}};
+    struct table t;
+    char out[200];
+    table_init(&t, columns, 3);
+    for (size_t i = 0; i < 3; i++)
+        cr_assert_eq(table_add(&t, rows[i]), 0);
+    print(&t, &(struct layout){.indent = 1}, out, sizeof out);
+    cr_expect_str_eq(out, " NAME   N\n a     10  stalled\n b      2\n c\n");
+    table_deinit(&t);
+}
+
 Test(tools_show, breaks_paragraphs_at_spaces)
 {
     const struct layout layout = {.width = 12, .indent = 2};
