@@ -2,6 +2,7 @@
 /* Feeds: opened, closed, and messages put. */
 #include "client/feed.h"
 
+#include "client/udp_segment.h"
 #include "proto/frame.h"
 #include "proto/json_text.h"
 
@@ -111,9 +112,9 @@ int feed_check_process(struct msgd_feed *f)
 
 static int check(struct msgd_feed *f, const void *data, size_t length)
 {
-    if (length > FEED_DATAGRAM_MAX)
+    if (length > UDP_DATAGRAM_MAX)
         return failure_set(&f->failure, -EMSGSIZE, "%zu bytes are more than a datagram holds (%u)",
-                           length, FEED_DATAGRAM_MAX);
+                           length, UDP_DATAGRAM_MAX);
     if (!f->is_raw && !json_text_is_valid(data, length))
         return failure_set(&f->failure, -EINVAL, "a message must be one JSON text");
     if (f->is_raw && f->is_batch && length > 0 && memchr(data, FRAME_START, length) != NULL)
@@ -197,7 +198,7 @@ static size_t batch_limit(const struct msgd_feed *f)
 
     if (f->max_batch_bytes == 0)
         return most;
-    return f->max_batch_bytes < FEED_DATAGRAM_MAX ? f->max_batch_bytes : FEED_DATAGRAM_MAX;
+    return f->max_batch_bytes < UDP_DATAGRAM_MAX ? f->max_batch_bytes : UDP_DATAGRAM_MAX;
 }
 
 int msgd_feed_put(struct msgd_feed *f, const void *data, size_t length)

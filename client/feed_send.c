@@ -2,21 +2,14 @@
 /* What has gathered in a feed leaves: runs of one length as trains, many with one system call. */
 #include "client/deadline.h"
 #include "client/feed.h"
+#include "client/udp_segment.h"
 
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/udp.h>
 #include <poll.h>
 #include <string.h>
 #include <time.h>
 
-/* Debian 11's headers do not have it. */
-#ifndef UDP_SEGMENT
-#define UDP_SEGMENT 103
-#endif
-
 #define TRAINS_MAX   64u /* that one call sends */
-#define TRAIN_MAX    64u /* datagrams; the kernel's own bound */
 #define CONGESTED_NS 1000000
 
 /* Datagrams that stand behind each other and leave as one, each of the first one's length, the last
@@ -24,7 +17,7 @@
 struct train {
     uint32_t n;
     struct iovec bytes;
-    _Alignas(struct cmsghdr) uint8_t control[CMSG_SPACE(sizeof(uint16_t))];
+    struct udp_segment control;
 };
 
 /* ---- Trains ---- */
@@ -33,7 +26,7 @@ static bool may_follow(const struct feed_datagram *first, const struct feed_data
                        const struct feed_datagram *next, size_t total)
 {
     return last->length == first->length && next->length > 0 && next->length <= first->length &&
-           next->at == last->at + last->length && total + next->length <= FEED_DATAGRAM_MAX;
+           next->at == last->at + last->length && total + next->length <= UDP_DATAGRAM_MAX;
 }
 
 /* How many of n datagrams are one train. */
@@ -44,22 +37,9 @@ static uint32_t train_length(const struct feed_socket *s, const struct feed_data
 
     if (s->is_single || !s->is_settled || d->length == 0 || d->length > s->path_bytes)
         return 1;
-    for (; i < n && i < TRAIN_MAX && may_follow(d, &d[i - 1], &d[i], total); i++)
+    for (; i < n && i < UDP_SEGMENTS_MAX && may_follow(d, &d[i - 1], &d[i], total); i++)
         total += d[i].length;
     return i;
-}
-
-static void set_segment(struct msghdr *h, struct train *t, uint32_t length)
-{
-    uint16_t value = (uint16_t)length;
-
-    h->msg_control = t->control;
-    h->msg_controllen = sizeof(t->control);
-    struct cmsghdr *c = CMSG_FIRSTHDR(h);
-    c->cmsg_level = IPPROTO_UDP;
-    c->cmsg_type = UDP_SEGMENT;
-    c->cmsg_len = CMSG_LEN(sizeof(value));
-    memcpy(CMSG_DATA(c), &value, sizeof(value));
 }
 
 static void fill(struct msgd_feed *f, const struct feed_datagram *d, struct train *t,
@@ -70,7 +50,7 @@ static void fill(struct msgd_feed *f, const struct feed_datagram *d, struct trai
     t->bytes = (struct iovec){f->bytes + d->at, last->at + last->length - d->at};
     *h = (struct msghdr){.msg_iov = &t->bytes, .msg_iovlen = 1};
     if (t->n > 1)
-        set_segment(h, t, d->length);
+        udp_segment_set(h, &t->control, d->length);
 }
 
 /* The datagrams of a train have left, or never will. */
@@ -115,7 +95,7 @@ static int take_error(struct msgd_feed *f, int error, uint32_t n)
         return 0;
     }
     /* This way's device, or its kernel, cannot. */
-    if (n > 1 && (error == -EINVAL || error == -EIO || error == -EMSGSIZE)) {
+    if (n > 1 && udp_segment_is_refused(error)) {
         f->socket.is_single = true;
         return 0;
     }

@@ -3,17 +3,12 @@
 #include "client/feed_socket.h"
 
 #include "client/udp_error.h"
+#include "client/udp_segment.h"
 
 #include <errno.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <unistd.h>
-
-/* Headers of IP and UDP. */
-#define OVERHEAD_IPV4 28
-#define OVERHEAD_IPV6 48
-/* Where the path's size is not known. */
-#define ETHERNET_MTU 1500
 
 static int family_of(const struct address *a)
 {
@@ -36,21 +31,6 @@ static bool is_own_address(int fd, const struct address *peer)
            (getsockname(fd, (struct sockaddr *)&storage, &length) == 0 &&
             address_from_sockaddr((struct sockaddr *)&storage, &own) == 0 &&
             address_same_ip(&own, peer));
-}
-
-static size_t path_bytes_of(int fd, int family)
-{
-    bool is_v6 = family == AF_INET6;
-    int overhead = is_v6 ? OVERHEAD_IPV6 : OVERHEAD_IPV4;
-    int mtu = 0;
-    socklen_t length = sizeof(mtu);
-
-    if (getsockopt(fd, is_v6 ? IPPROTO_IPV6 : IPPROTO_IP, is_v6 ? IPV6_MTU : IP_MTU, &mtu,
-                   &length) != 0 ||
-        mtu <= overhead)
-        mtu = ETHERNET_MTU;
-    size_t bytes = (size_t)(mtu - overhead);
-    return bytes < FEED_DATAGRAM_MAX ? bytes : FEED_DATAGRAM_MAX;
 }
 
 /* Connects, or finds out that the address is of many. 0 or -errno. */
@@ -93,7 +73,7 @@ static int open_to(struct feed_socket *s, size_t i)
     s->current = i;
     s->is_group = is_group;
     s->is_local = !is_group && is_own_address(fd, peer);
-    s->path_bytes = path_bytes_of(fd, family);
+    s->path_bytes = udp_segment_max(fd, family);
     s->is_single = false;
     return 0;
 }
@@ -172,7 +152,7 @@ int feed_socket_look(struct feed_socket *s, int timeout_ms)
         s->n_refusals++;
         error = error != 0 ? error : told.error;
         if (told.error == -EMSGSIZE)
-            s->path_bytes = path_bytes_of(s->fd, family_of(feed_socket_address(s)));
+            s->path_bytes = udp_segment_max(s->fd, family_of(feed_socket_address(s)));
     }
     int pending = pending_error(s);
     return error != 0 ? error : pending;

@@ -13,8 +13,6 @@
 #include <stddef.h>
 #include <sys/socket.h>
 
-#define FEED_DATAGRAM_MAX 65507u /* the largest payload of UDP over IPv4 */
-
 struct feed_socket {
     struct target_addresses addresses;
     size_t current;

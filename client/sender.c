@@ -194,7 +194,7 @@ int sender_check(struct msgd_sender *s, const struct msgd_send *message)
         error = check_id(s, message->id, strlen(message->id));
     if (error != 0)
         return error;
-    if (message->length > SENDER_DATAGRAM_MAX)
+    if (message->length > UDP_DATAGRAM_MAX)
         return failure_set(&s->failure, -EMSGSIZE, "%zu bytes are more than a datagram holds",
                            message->length);
     if (!json_text_is_valid(message->data, message->length))
@@ -254,8 +254,8 @@ static int put(struct msgd_sender *s, struct sender_message *m, const struct msg
 int sender_put(struct msgd_sender *s, const struct msgd_send *message, struct sender_message **out)
 {
     size_t capacity = message->length + HEADER_ROOM;
-    if (capacity > SENDER_DATAGRAM_MAX)
-        capacity = SENDER_DATAGRAM_MAX;
+    if (capacity > UDP_DATAGRAM_MAX)
+        capacity = UDP_DATAGRAM_MAX;
     struct sender_message *m = malloc(sizeof *m + capacity);
     if (m == NULL)
         return failure_set(&s->failure, -ENOMEM, "%s", strerror(ENOMEM));

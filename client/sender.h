@@ -71,8 +71,12 @@ int sender_put(struct msgd_sender *s, const struct msgd_send *message, struct se
 
 /* Takes in answers, sends what is due and collects what is decided. */
 void sender_step(struct msgd_sender *s);
+/* Sends what is due, as far as the kernel has room. */
+void sender_send_due(struct msgd_sender *s);
 /* Is something of the outbox left, for want of room in the kernel? */
 bool sender_is_blocked(const struct msgd_sender *s);
+/* The kernel has said this of what was sent. */
+void sender_take_error(struct msgd_sender *s, int error);
 
 /* Moves what is decided to `done`. */
 void sender_collect(struct msgd_sender *s);

@@ -14,11 +14,16 @@ const struct address *sender_socket_address(const struct sender_socket *s)
     return &s->addresses.items[s->current];
 }
 
+static int family_of(const struct address *a)
+{
+    return a->family == ADDRESS_IPV4 ? AF_INET : AF_INET6;
+}
+
 /* A connected socket, or -errno. */
 static int open_to(const struct address *peer)
 {
     struct sockaddr_storage storage;
-    int family = peer->family == ADDRESS_IPV4 ? AF_INET : AF_INET6;
+    int family = family_of(peer);
     int size = RECEIVE_BUFFER_BYTES;
     if (address_is_multicast(peer) || address_is_broadcast(peer))
         return -EINVAL;
@@ -48,6 +53,8 @@ static int open_from(struct sender_socket *s, size_t first)
             close(s->fd);
         s->fd = fd;
         s->current = i;
+        s->path_bytes = udp_segment_max(fd, family_of(&s->addresses.items[i]));
+        s->is_single = false;
         return 0;
     }
     return fd;

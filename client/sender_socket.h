@@ -7,22 +7,24 @@
 #define MSGD_CLIENT_SENDER_SOCKET_H
 
 #include "client/target.h"
+#include "client/udp_segment.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
-#define SENDER_BATCH        64u    /* datagrams that one call sends */
-#define SENDER_ANSWERS      32u    /* that one call receives */
-#define SENDER_DATAGRAM_MAX 65507u /* the largest payload of UDP over IPv4 */
+#define SENDER_BATCH        64u /* datagrams that one call sends */
+#define SENDER_ANSWERS      32u /* that one call receives */
 #define SENDER_ANSWER_BYTES 65536u
 
 struct sender_socket {
     int fd; /* non-blocking; -1: none */
     struct target_addresses addresses;
     size_t current;
-    bool is_settled; /* somebody has answered: no other address is tried any more */
+    size_t path_bytes; /* the largest payload that may be part of a train */
+    bool is_settled;   /* somebody has answered: no other address is tried any more */
+    bool is_single;    /* no trains on this way */
     uint8_t
         *answers; /* SENDER_ANSWERS of SENDER_ANSWER_BYTES each, touched as far as they are used */
     struct mmsghdr headers[SENDER_ANSWERS];
@@ -42,7 +44,8 @@ void sender_socket_close(struct sender_socket *s);
  */
 bool sender_socket_advance(struct sender_socket *s);
 
-/* Sends datagrams. Returns how many, at least 1; or -errno, of the first one or of the past. */
+/* Sends datagrams and trains. Returns how many, at least 1; or -errno, of the first one or of the
+ * past. */
 int sender_socket_send(struct sender_socket *s, struct mmsghdr *headers, unsigned n);
 
 /*

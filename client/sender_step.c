@@ -37,113 +37,6 @@ void sender_message_free(struct sender_message *m)
         free(m);
 }
 
-/* ---- Out ---- */
-
-bool sender_is_blocked(const struct msgd_sender *s)
-{
-    return s->outbox_at < s->n_outbox;
-}
-
-/* n of the outbox are sent, or given up. */
-static void advance_outbox(struct msgd_sender *s, uint32_t n)
-{
-    for (; n > 0; n--) {
-        struct sender_message *m = s->outbox[s->outbox_at++];
-        m->is_in_outbox = false;
-        if (m->is_over)
-            free(m);
-    }
-    if (s->outbox_at == s->n_outbox)
-        s->outbox_at = s->n_outbox = 0;
-}
-
-static bool is_nobody(int error)
-{
-    return error == -ECONNREFUSED || error == -EPERM || error == -EACCES;
-}
-
-static bool is_of_the_address(int error)
-{
-    return is_nobody(error) || error == -ENETUNREACH || error == -EHOSTUNREACH ||
-           error == -EADDRNOTAVAIL || error == -ENETDOWN;
-}
-
-/* The kernel says that nobody is there: another address gets everything, or it ends here. What may
- * pass (a route that is gone) is as good as loss. */
-static void take_error(struct msgd_sender *s, int error)
-{
-    s->error = error;
-    if (is_of_the_address(error) && sender_socket_advance(&s->socket)) {
-        advance_outbox(s, s->n_outbox - s->outbox_at);
-        resend_begin_again(s->resend);
-        sender_watch(s);
-    } else if (is_nobody(error)) {
-        advance_outbox(s, s->n_outbox - s->outbox_at);
-        resend_unreachable(s->resend);
-    }
-}
-
-/* False: there is no room in the kernel at present. */
-static bool take_send_error(struct msgd_sender *s, int error)
-{
-    static const struct resend_refusal too_large = {"too_large", 9, false};
-    if (error == -EAGAIN)
-        return false;
-    if (error == -EMSGSIZE) {
-        resend_nack(s->resend, sender_now(), s->outbox[s->outbox_at]->number, 1, &too_large);
-        advance_outbox(s, 1);
-    } else if (is_of_the_address(error)) {
-        take_error(s, error);
-        /* Said of this one, or of an earlier one: what was to go now goes again in its time. */
-        advance_outbox(s, s->n_outbox - s->outbox_at);
-    } else {
-        s->error = error; /* ENOBUFS and the like: as good as lost */
-        advance_outbox(s, 1);
-    }
-    return true;
-}
-
-/* Sends the outbox. False: the kernel has no room for all of it. */
-static bool flush(struct msgd_sender *s)
-{
-    struct mmsghdr headers[SENDER_BATCH];
-    struct iovec parts[SENDER_BATCH];
-    while (sender_is_blocked(s)) {
-        unsigned n = s->n_outbox - s->outbox_at;
-        for (unsigned i = 0; i < n; i++) {
-            struct sender_message *m = s->outbox[s->outbox_at + i];
-            parts[i] = (struct iovec){m->datagram, m->length};
-            headers[i] = (struct mmsghdr){.msg_hdr = {.msg_iov = &parts[i], .msg_iovlen = 1}};
-        }
-        int sent = sender_socket_send(&s->socket, headers, n);
-        if (sent > 0)
-            advance_outbox(s, (uint32_t)sent);
-        else if (!take_send_error(s, sent))
-            return false;
-    }
-    return true;
-}
-
-/* Moves the next messages that are due into the outbox. False: none is. */
-static bool fill(struct msgd_sender *s)
-{
-    struct resend_sending sending;
-    uint64_t now_ns = sender_now();
-    while (s->n_outbox < SENDER_BATCH && resend_next(s->resend, now_ns, &sending)) {
-        struct sender_message *m = sending.context;
-        m->is_in_outbox = true;
-        s->outbox[s->n_outbox++] = m;
-    }
-    return s->n_outbox > 0;
-}
-
-static void send_due(struct msgd_sender *s)
-{
-    s->n_put = 0;
-    while (flush(s) && fill(s))
-        continue;
-}
-
 /* ---- In ---- */
 
 /* The number of the message that an answer is to, 0: none of ours. */
@@ -221,7 +114,7 @@ static void receive(struct msgd_sender *s)
         for (int k = 0; k < n; k++)
             take_answer(s, s->socket.parts[k].iov_base, s->socket.headers[k].msg_len);
         if (n < 0)
-            take_error(s, n);
+            sender_take_error(s, n);
     }
 }
 
@@ -251,7 +144,7 @@ void sender_step(struct msgd_sender *s)
 {
     receive(s);
     sender_collect(s);
-    send_due(s);
+    sender_send_due(s);
     sender_collect(s);
 }
 

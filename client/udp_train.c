@@ -10,10 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* Debian 11's headers do not have them. */
-#ifndef UDP_SEGMENT
-#define UDP_SEGMENT 103
-#endif
+/* Debian 11's headers do not have it. */
 #ifndef UDP_GRO
 #define UDP_GRO 104
 #endif
@@ -21,7 +18,8 @@
 /* As large as an ordinary system allows (net.core.rmem_max and its like). */
 #define BUFFER_BYTES (2 * 1024 * 1024)
 
-#define OUTGOING_BYTES (UDP_TRAIN_BYTES + UDP_DATAGRAM_MAX)
+/* A train, and a datagram behind it. */
+#define OUTGOING_BYTES (2 * UDP_DATAGRAM_MAX)
 #define ARRIVAL_BYTES  65536u
 
 static void set(int fd, int level, int option, int value)
@@ -81,24 +79,13 @@ static int send_bytes(struct udp_train *t, const uint8_t *bytes, size_t n, size_
 {
     struct sockaddr_storage storage;
     struct iovec data = {.iov_base = (void *)(uintptr_t)bytes, .iov_len = n};
-    union {
-        char bytes[CMSG_SPACE(sizeof(uint16_t))];
-        struct cmsghdr align;
-    } control = {{0}};
+    struct udp_segment control;
     struct msghdr message = {.msg_name = &storage, .msg_iov = &data, .msg_iovlen = 1};
     ssize_t sent;
 
     message.msg_namelen = address_to_sockaddr(&t->to, t->family, &storage);
-    if (segment > 0 && segment < n) {
-        uint16_t value = (uint16_t)segment;
-        message.msg_control = control.bytes;
-        message.msg_controllen = sizeof(control.bytes);
-        struct cmsghdr *h = CMSG_FIRSTHDR(&message);
-        h->cmsg_level = IPPROTO_UDP;
-        h->cmsg_type = UDP_SEGMENT;
-        h->cmsg_len = CMSG_LEN(sizeof(value));
-        memcpy(CMSG_DATA(h), &value, sizeof(value));
-    }
+    if (segment > 0 && segment < n)
+        udp_segment_set(&message, &control, segment);
     /* An error that waits in the socket is told instead of sending: it is in the error queue, too.
      */
     for (int tries = 0; tries < 4; tries++) {
@@ -159,7 +146,7 @@ static int send_train(struct udp_train *t)
     if (!t->is_single) {
         error = send_bytes(t, t->bytes, t->length, t->segment);
         /* This way's device, or its kernel, cannot. */
-        if (t->n > 1 && (error == -EINVAL || error == -EIO || error == -EMSGSIZE))
+        if (t->n > 1 && udp_segment_is_refused(error))
             t->is_single = true;
         else if (error != -EAGAIN)
             drop(t, t->length);
@@ -182,8 +169,8 @@ int udp_train_send(struct udp_train *t)
 
 static bool fits(const struct udp_train *t, size_t n, const struct address *to)
 {
-    return t->n < UDP_TRAIN_MAX && t->length % t->segment == 0 && n <= t->segment &&
-           t->length + n <= UDP_TRAIN_BYTES && address_equal(&t->to, to);
+    return t->n < UDP_SEGMENTS_MAX && t->length % t->segment == 0 && n <= t->segment &&
+           t->length + n <= UDP_DATAGRAM_MAX && address_equal(&t->to, to);
 }
 
 int udp_train_add(struct udp_train *t, size_t n, const struct address *to)

@@ -7,14 +7,11 @@
 #define MSGD_CLIENT_UDP_TRAIN_H
 
 #include "client/udp_error.h"
+#include "client/udp_segment.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-#define UDP_DATAGRAM_MAX 65507u
-#define UDP_TRAIN_BYTES  65507u /* of one train; IP's limit holds for all of it */
-#define UDP_TRAIN_MAX    64u    /* datagrams */
 
 /* One socket with what is on its way into it. */
 struct udp_train {
