@@ -3,6 +3,7 @@
 #include "tools/figures.h"
 #include "tools/host_facts.h"
 #include "tools/quarantine.h"
+#include "tools/replay.h"
 #include "tools/spool.h"
 #include "tools/table.h"
 #include "tools/tool.h"
@@ -14,36 +15,41 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct ctl_options {
-    struct common_options common;
-    int64_t count; /* 0: not given */
-};
-
 static const char *const verb_names[] = {"reload",  "release",    "quarantine", "spool",
                                          "metrics", "check-host", "upgrade",    NULL};
 
 static const struct option_spec specs[] = {
     {"count", 'n', "N", "with spool show and spool export: N messages at most", OPTION_INTEGER,
      .offset = offsetof(struct ctl_options, count), .min = 1, .max = 1e15},
+    {"number", 0, "FROM[-TO]",
+     "with spool show, spool export and replay NAME: only these; FROM- for all from there on",
+     OPTION_TEXT, .offset = offsetof(struct ctl_options, number)},
+    {"to", 0, "NAME", "with replay: to this endpoint", OPTION_TEXT,
+     .offset = offsetof(struct ctl_options, to)},
+    {"bare", 0, NULL, "with spool export: the messages alone, as msgsend reads them", OPTION_FLAG,
+     .offset = offsetof(struct ctl_options, bare)},
 };
 
 static const struct tool_spec tool = {
     .name = "msgctl",
     .summary = "Controls msgd.",
     .synopsis = "VERB [WORD...]",
-    .details = "  reload                      read the configuration again\n"
-               "  release NAME                end an endpoint and close its port\n"
-               "  quarantine [list [NAME]]    datagrams that could not be messages\n"
-               "  quarantine show ID          one of them, with its bytes\n"
-               "  quarantine replay [ID|NAME] give them to their endpoint again\n"
-               "  quarantine purge [ID|NAME]  forget them\n"
-               "  spool [list]                endpoints that have messages on disk\n"
-               "  spool show NAME             what an endpoint has on disk\n"
-               "  spool export NAME           the same, a line of JSON each\n"
-               "  spool purge NAME            throw away what is on disk alone\n"
-               "  metrics                     all counters, as Prometheus text\n"
-               "  check-host                  is this host set up to lose nothing?\n"
-               "  upgrade                     let msgd's program, as it is now, take over\n",
+    .details =
+        "  reload                      read the configuration again\n"
+        "  release NAME                end an endpoint and close its port\n"
+        "  quarantine [list [NAME]]    datagrams that could not be messages\n"
+        "  quarantine show ID          one of them, with its bytes\n"
+        "  quarantine replay [ID|NAME] give them to their endpoint again\n"
+        "  quarantine purge [ID|NAME]  forget them\n"
+        "  spool [list]                endpoints that have messages on disk\n"
+        "  spool show NAME             what an endpoint has on disk\n"
+        "  spool export NAME           the same, a line of JSON each\n"
+        "  spool replay NAME           give what is in quarantine of it to it again; with --to:\n"
+        "                              copies of what is on disk to another endpoint\n"
+        "  spool purge NAME            throw away what is on disk alone\n"
+        "  metrics                     all counters, as Prometheus text\n"
+        "  check-host                  is this host set up to lose nothing?\n"
+        "  upgrade                     let msgd's program, as it is now, take over\n",
     .options = specs,
     .n_options = sizeof specs / sizeof specs[0],
     .operand_kind = OPERANDS_VERBS,
@@ -202,11 +208,15 @@ static int check(const struct common_options *common, char **words, size_t n_wor
     return code;
 }
 
-/* The verbs get what every tool has; this is the one that knows of --count. */
+/* The verbs get what every tool has; these two know of more. */
 static int spool(const struct common_options *common, char **words, size_t n_words)
 {
-    const struct ctl_options *options = (const struct ctl_options *)(const void *)common;
-    return spool_run(common, options->count, words, n_words);
+    return spool_run((const struct ctl_options *)(const void *)common, words, n_words);
+}
+
+static int quarantine(const struct common_options *common, char **words, size_t n_words)
+{
+    return quarantine_run((const struct ctl_options *)(const void *)common, words, n_words);
 }
 
 static const struct {
@@ -214,7 +224,7 @@ static const struct {
     size_t max_words;
     int (*run)(const struct common_options *common, char **words, size_t n_words);
 } verbs[] = {
-    {"reload", 0, reload},   {"release", 1, release}, {"quarantine", 3, quarantine_run},
+    {"reload", 0, reload},   {"release", 1, release}, {"quarantine", 3, quarantine},
     {"spool", 3, spool},     {"metrics", 0, metrics}, {"check-host", 0, check},
     {"upgrade", 0, upgrade},
 };
@@ -233,14 +243,15 @@ static int run(const struct ctl_options *options)
     const char *verb = common->operands[0];
     char **words = common->operands + 1;
     size_t n_words = common->n_operands - 1;
-    if (options->count > 0 && strcmp(verb, "spool") != 0)
-        return tool_usage("--count: only with spool show and spool export");
     for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++) {
         if (strcmp(verbs[i].name, verb) != 0)
             continue;
         if (n_words > verbs[i].max_words)
             return tool_usage("%s: unexpected operand \"%s\"", verb, words[verbs[i].max_words]);
-        return verbs[i].run(common, words, n_words);
+        bool has_words = verbs[i].run == spool || verbs[i].run == quarantine;
+        int code =
+            has_words ? EXIT_DONE : ctl_options_check(options, &(struct ctl_words){.verb = verb});
+        return code != EXIT_DONE ? code : verbs[i].run(common, words, n_words);
     }
     return unknown(verb);
 }

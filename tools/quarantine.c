@@ -5,6 +5,7 @@
 #include "proto/base64.h"
 #include "proto/name.h"
 #include "tools/figures.h"
+#include "tools/replay.h"
 #include "tools/table.h"
 
 #include <errno.h>
@@ -92,13 +93,13 @@ static int print_table(const json_t *reply)
     return error == 0 ? EXIT_DONE : tool_fail(EXIT_SYSTEM, "%s", strerror(-error));
 }
 
-static int list(struct msgd *m, const struct common_options *common, const struct subject *s)
+static int list(struct msgd *m, const struct ctl_options *o, const struct subject *s)
 {
     json_t *reply;
     int code = tool_call(m, "io.msgd.Quarantine", parameters_of(s, false), &reply);
     if (code != EXIT_DONE)
         return code;
-    code = common->json ? tool_print_json(json_object_get(reply, "entries")) : print_table(reply);
+    code = o->common.json ? tool_print_json(json_object_get(reply, "entries")) : print_table(reply);
     json_decref(reply);
     return code;
 }
@@ -135,7 +136,7 @@ static int print_entry(const json_t *entry)
     return EXIT_DONE;
 }
 
-static int show(struct msgd *m, const struct common_options *common, const struct subject *s)
+static int show(struct msgd *m, const struct ctl_options *o, const struct subject *s)
 {
     json_t *reply;
     if (s->id < 0)
@@ -149,33 +150,28 @@ static int show(struct msgd *m, const struct common_options *common, const struc
         code = tool_fail(EXIT_NO_NAME, "no entry %lld is in the quarantine (any more)",
                          (long long)s->id);
     else
-        code = common->json ? tool_print_json(entry) : print_entry(entry);
+        code = o->common.json ? tool_print_json(entry) : print_entry(entry);
     json_decref(reply);
     return code;
 }
 
-static int replay(struct msgd *m, const struct common_options *common, const struct subject *s)
+static int replay(struct msgd *m, const struct ctl_options *o, const struct subject *s)
 {
-    json_t *reply;
-    int code = tool_call(m, "io.msgd.QuarantineReplay", parameters_of(s, false), &reply);
-    if (code != EXIT_DONE)
-        return code;
-    if (common->json)
-        code = tool_print_json(reply);
-    else
-        printf("%lld accepted, %lld refused again\n", number_at(reply, "accepted"),
-               number_at(reply, "refused"));
-    json_decref(reply);
-    return code;
+    if (s->id < 0)
+        return replay_quarantine(m, o, s->name);
+    json_t *p = parameters_of(s, false);
+    if (o->to != NULL)
+        json_object_set_new(p, "to", json_string(o->to));
+    return replay_call(m, &o->common, "io.msgd.QuarantineReplay", p);
 }
 
-static int purge(struct msgd *m, const struct common_options *common, const struct subject *s)
+static int purge(struct msgd *m, const struct ctl_options *o, const struct subject *s)
 {
     json_t *reply;
     int code = tool_call(m, "io.msgd.QuarantinePurge", parameters_of(s, false), &reply);
     if (code != EXIT_DONE)
         return code;
-    if (common->json)
+    if (o->common.json)
         code = tool_print_json(reply);
     else
         printf("%lld purged\n", number_at(reply, "purged"));
@@ -185,7 +181,7 @@ static int purge(struct msgd *m, const struct common_options *common, const stru
 
 static const struct {
     const char *name;
-    int (*run)(struct msgd *m, const struct common_options *common, const struct subject *s);
+    int (*run)(struct msgd *m, const struct ctl_options *o, const struct subject *s);
 } verbs[] = {{"list", list}, {"show", show}, {"replay", replay}, {"purge", purge}};
 
 #define N_VERBS (sizeof verbs / sizeof verbs[0])
@@ -198,7 +194,19 @@ static int unknown(const char *word)
     return tool_unknown_word("quarantine", word, names, N_VERBS);
 }
 
-int quarantine_run(const struct common_options *common, char **words, size_t n_words)
+/* EXIT_DONE, or the exit code: what was given does not go together. */
+static int check(const struct ctl_options *o, const char *verb, const struct subject *s)
+{
+    bool is_replay = strcmp(verb, "replay") == 0;
+    const struct ctl_words words = {
+        .verb = "quarantine", .word = verb, .takes_number = is_replay, .takes_to = is_replay};
+    int code = ctl_options_check(o, &words);
+    if (code == EXIT_DONE && o->number != NULL && s->name == NULL)
+        return tool_usage("--number: expected the NAME of the endpoint whose entries they are");
+    return code;
+}
+
+int quarantine_run(const struct ctl_options *o, char **words, size_t n_words)
 {
     const char *verb = n_words > 0 ? words[0] : "list";
     struct subject subject;
@@ -213,10 +221,12 @@ int quarantine_run(const struct common_options *common, char **words, size_t n_w
     int code = subject_parse(n_words > 1 ? words[1] : NULL, &subject);
     if (code >= 0)
         return code;
-    code = tool_connect(common, &m);
+    code = check(o, verb, &subject);
+    if (code == EXIT_DONE)
+        code = tool_connect(&o->common, &m);
     if (code != EXIT_DONE)
         return code;
-    code = verbs[i].run(m, common, &subject);
+    code = verbs[i].run(m, o, &subject);
     m = msgd_close(m);
     return code;
 }

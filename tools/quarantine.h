@@ -3,10 +3,10 @@
 #ifndef MSGD_TOOLS_QUARANTINE_H
 #define MSGD_TOOLS_QUARANTINE_H
 
-#include "tools/tool.h"
+#include "tools/ctl_options.h"
 
 /* words: what stands after "quarantine" on the command line. Returns the exit code. */
-int quarantine_run(const struct common_options *common, char **words, size_t n_words);
+int quarantine_run(const struct ctl_options *o, char **words, size_t n_words);
 
 /*
  * Writes bytes as a dump: offset, 16 bytes in hexadecimal, the same as text. Bytes that do not show

@@ -7,6 +7,7 @@
 #include "tools/endpoint.h"
 #include "tools/figures.h"
 #include "tools/message.h"
+#include "tools/replay.h"
 #include "tools/table.h"
 
 #include <errno.h>
@@ -14,12 +15,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-/* What a subcommand is about. */
-struct subject {
-    const char *name; /* NULL: none was given */
-    uint64_t count;   /* messages at most; 0: all */
-};
 
 static uint64_t number_at(const json_t *json, const char *key)
 {
@@ -142,10 +137,10 @@ static json_t *choose(const json_t *reply)
     return chosen;
 }
 
-static int list(struct msgd *m, const struct common_options *common, const struct subject *s)
+static int list(struct msgd *m, const struct ctl_options *o, const char *name)
 {
     json_t *reply;
-    (void)s;
+    (void)name;
     int code = tool_call(m, "io.msgd.List", json_object(), &reply);
     if (code != EXIT_DONE)
         return code;
@@ -153,8 +148,8 @@ static int list(struct msgd *m, const struct common_options *common, const struc
     json_decref(reply);
     if (endpoints == NULL)
         return tool_fail(EXIT_SYSTEM, "%s", strerror(ENOMEM));
-    code = common->json ? print_json(endpoints) : print_table(endpoints);
-    if (code == EXIT_DONE && !common->json)
+    code = o->common.json ? print_json(endpoints) : print_table(endpoints);
+    if (code == EXIT_DONE && !o->common.json)
         code = print_database(m);
     json_decref(endpoints);
     return code;
@@ -165,8 +160,9 @@ static int list(struct msgd *m, const struct common_options *common, const struc
 /* Messages on their way from the disk to stdout. */
 struct printing {
     struct json_writer out;
-    bool is_json;
+    enum { FOR_PEOPLE, ENVELOPES, MESSAGES } form;
     bool is_terminal;
+    struct number_range range;
     uint64_t n_left; /* that may still be printed */
     bool is_damaged; /* something could not be read */
 };
@@ -191,10 +187,12 @@ static int print_message(struct printing *p, const json_t *json)
     if (error != 0)
         return error;
     json_writer_reset(&p->out);
-    if (p->is_json)
+    if (p->form == ENVELOPES)
         message_write_envelope(&p->out, &m);
-    else
+    else if (p->form == FOR_PEOPLE)
         write_for_people(&p->out, &m, p->is_terminal);
+    else
+        message_write_line(&p->out, m.data, m.length, p->is_terminal);
     free(bytes);
     if (p->out.error != 0)
         return p->out.error;
@@ -207,6 +205,8 @@ static int print_messages(struct printing *p, const json_t *messages)
     size_t i;
     json_array_foreach(messages, i, json)
     {
+        if (number_at(json, "seq") > (uint64_t)p->range.last)
+            p->n_left = 0;
         int error = p->n_left > 0 ? print_message(p, json) : 0;
         if (error != 0)
             return error;
@@ -223,7 +223,7 @@ static json_t *parameters_of(const char *name, uint64_t from, uint64_t max)
 
 static int print_all(struct msgd *m, const char *name, struct printing *p)
 {
-    uint64_t next = 1;
+    uint64_t next = (uint64_t)p->range.first;
     while (next != 0 && p->n_left > 0) {
         json_t *reply;
         int code =
@@ -246,37 +246,49 @@ static int print_all(struct msgd *m, const char *name, struct printing *p)
     return EXIT_DONE;
 }
 
-static int print(struct msgd *m, const struct subject *s, bool is_json)
+static int print(struct msgd *m, const struct ctl_options *o, const char *name, struct printing *p)
 {
-    struct printing p = {.is_json = is_json,
-                         .is_terminal = isatty(STDOUT_FILENO),
-                         .n_left = s->count > 0 ? s->count : UINT64_MAX};
-    json_writer_init(&p.out);
-    int code = print_all(m, s->name, &p);
-    json_writer_deinit(&p.out);
+    p->is_terminal = isatty(STDOUT_FILENO);
+    p->n_left = o->count > 0 ? (uint64_t)o->count : UINT64_MAX;
+    (void)number_range_parse(o->number, &p->range);
+    json_writer_init(&p->out);
+    int code = print_all(m, name, p);
+    json_writer_deinit(&p->out);
     return code;
 }
 
-static int show(struct msgd *m, const struct common_options *common, const struct subject *s)
+static int show(struct msgd *m, const struct ctl_options *o, const char *name)
 {
-    return print(m, s, common->json);
+    return print(m, o, name, &(struct printing){.form = o->common.json ? ENVELOPES : FOR_PEOPLE});
 }
 
-static int export(struct msgd *m, const struct common_options *common, const struct subject *s)
+static int export(struct msgd *m, const struct ctl_options *o, const char *name)
 {
-    (void)common;
-    return print(m, s, true);
+    return print(m, o, name, &(struct printing){.form = o->bare ? MESSAGES : ENVELOPES});
+}
+
+/* ---- replay ---- */
+
+static int replay(struct msgd *m, const struct ctl_options *o, const char *name)
+{
+    struct number_range range;
+    if (o->to == NULL)
+        return replay_quarantine(m, o, name);
+    (void)number_range_parse(o->number, &range);
+    return replay_call(m, &o->common, "io.msgd.SpoolReplay",
+                       json_pack("{s:s, s:s, s:I, s:I}", "name", name, "to", o->to, "from_seq",
+                                 (json_int_t)range.first, "to_seq", (json_int_t)range.last));
 }
 
 /* ---- purge ---- */
 
-static int purge(struct msgd *m, const struct common_options *common, const struct subject *s)
+static int purge(struct msgd *m, const struct ctl_options *o, const char *name)
 {
     json_t *reply;
-    int code = tool_call(m, "io.msgd.SpoolPurge", json_pack("{s:s}", "name", s->name), &reply);
+    int code = tool_call(m, "io.msgd.SpoolPurge", json_pack("{s:s}", "name", name), &reply);
     if (code != EXIT_DONE)
         return code;
-    if (common->json)
+    if (o->common.json)
         code = tool_print_json(reply);
     else
         printf("%" PRIu64 " purged\n", number_at(reply, "purged"));
@@ -287,14 +299,22 @@ static int purge(struct msgd *m, const struct common_options *common, const stru
 /* ---- The verb ---- */
 
 static const struct {
-    const char *name;
+    struct ctl_words words;
     bool needs_name;
-    bool takes_count;
-    int (*run)(struct msgd *m, const struct common_options *common, const struct subject *s);
-} verbs[] = {{"list", false, false, list},
-             {"show", true, true, show},
-             {"export", true, true, export},
-             {"purge", true, false, purge}};
+    int (*run)(struct msgd *m, const struct ctl_options *o, const char *name);
+} verbs[] = {
+    {{.verb = "spool", .word = "list"}, false, list},
+    {{.verb = "spool", .word = "show", .takes_count = true, .takes_number = true}, true, show},
+    {{.verb = "spool",
+      .word = "export",
+      .takes_count = true,
+      .takes_number = true,
+      .takes_bare = true},
+     true,
+     export},
+    {{.verb = "spool", .word = "replay", .takes_number = true, .takes_to = true}, true, replay},
+    {{.verb = "spool", .word = "purge"}, true, purge},
+};
 
 #define N_VERBS (sizeof verbs / sizeof verbs[0])
 
@@ -302,40 +322,39 @@ static int unknown(const char *word)
 {
     const char *names[N_VERBS];
     for (size_t i = 0; i < N_VERBS; i++)
-        names[i] = verbs[i].name;
+        names[i] = verbs[i].words.word;
     return tool_unknown_word("spool", word, names, N_VERBS);
 }
 
-/* -1: the words are right; else the exit code. */
-static int check(size_t verb, int64_t count, char **words, size_t n_words)
+/* EXIT_DONE: the words are right; else the exit code. */
+static int check(size_t verb, const struct ctl_options *o, char **words, size_t n_words)
 {
+    const char *word = verbs[verb].words.word;
     size_t wanted = verbs[verb].needs_name ? 2 : 1;
-    if (count > 0 && !verbs[verb].takes_count)
-        return tool_usage("--count: only with spool show and spool export");
     if (n_words > wanted)
-        return tool_usage("spool %s: unexpected operand \"%s\"", verbs[verb].name, words[wanted]);
+        return tool_usage("spool %s: unexpected operand \"%s\"", word, words[wanted]);
     if (verbs[verb].needs_name && (n_words < 2 || !name_is_valid(words[1])))
-        return tool_usage("spool %s: expected the NAME of an endpoint", verbs[verb].name);
-    return -1;
+        return tool_usage("spool %s: expected the NAME of an endpoint", word);
+    if (o->to != NULL && n_words > 1 && strcmp(o->to, words[1]) == 0)
+        return tool_usage("--to: they are there already; expected another endpoint than %s", o->to);
+    return ctl_options_check(o, &verbs[verb].words);
 }
 
-int spool_run(const struct common_options *common, int64_t count, char **words, size_t n_words)
+int spool_run(const struct ctl_options *o, char **words, size_t n_words)
 {
     const char *verb = n_words > 0 ? words[0] : "list";
-    struct subject s = {.name = n_words > 1 ? words[1] : NULL, .count = (uint64_t)count};
     struct msgd *m;
     size_t i = 0;
-    while (i < N_VERBS && strcmp(verbs[i].name, verb) != 0)
+    while (i < N_VERBS && strcmp(verbs[i].words.word, verb) != 0)
         i++;
     if (i == N_VERBS)
         return unknown(verb);
-    int code = check(i, count, words, n_words);
-    if (code >= 0)
-        return code;
-    code = tool_connect(common, &m);
+    int code = check(i, o, words, n_words);
+    if (code == EXIT_DONE)
+        code = tool_connect(&o->common, &m);
     if (code != EXIT_DONE)
         return code;
-    code = verbs[i].run(m, common, &s);
+    code = verbs[i].run(m, o, n_words > 1 ? words[1] : NULL);
     m = msgd_close(m);
     return code;
 }

@@ -3,10 +3,9 @@
 #ifndef MSGD_TOOLS_SPOOL_H
 #define MSGD_TOOLS_SPOOL_H
 
-#include "tools/tool.h"
+#include "tools/ctl_options.h"
 
-/* words: what stands after "spool" on the command line; count: that of --count, 0: all. Returns the
- * exit code. */
-int spool_run(const struct common_options *common, int64_t count, char **words, size_t n_words);
+/* words: what stands after "spool" on the command line. Returns the exit code. */
+int spool_run(const struct ctl_options *o, char **words, size_t n_words);
 
 #endif

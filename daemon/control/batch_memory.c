@@ -2,13 +2,18 @@
 /* Memory for batches of messages. */
 #include "daemon/control/batch_memory.h"
 
+#include "proto/json_text.h"
+
 #include <errno.h>
 #include <sys/mman.h>
+
+/* Whoever reads a text reads a little further. */
+#define MAPPED_BYTES (BATCH_BYTES + JSON_TEXT_SLACK)
 
 int batch_memory_new(struct batch *batch)
 {
     void *bytes =
-        mmap(NULL, BATCH_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        mmap(NULL, MAPPED_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
     *batch = (struct batch){0};
     if (bytes == MAP_FAILED)
@@ -21,7 +26,7 @@ int batch_memory_new(struct batch *batch)
 void batch_memory_free(struct batch *batch)
 {
     if (batch->bytes)
-        munmap(batch->bytes, BATCH_BYTES);
+        munmap(batch->bytes, MAPPED_BYTES);
     *batch = (struct batch){0};
 }
 

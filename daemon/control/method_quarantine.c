@@ -5,26 +5,27 @@
 #include "daemon/control/desk.h"
 #include "daemon/control/methods.h"
 #include "daemon/control/params.h"
+#include "daemon/control/replay.h"
 #include "daemon/control/state.h"
 #include "proto/text.h"
 
-#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
-/* Entries that are under way to workers at a time. */
-#define REPLAYS_AT_ONCE 256
-
-/* What a call is about: all, those of a name, or one. */
+/* What a call is about: all, those of a name, some of these, or one. */
 struct selection {
     const char *name; /* NULL: any */
     int64_t id;       /* -1: any */
+    int64_t last_id;  /* from `id` to this one; -1: that one alone */
     bool is_own_only; /* the caller's uid is the only right that it has to it */
 };
 
 static bool is_selected(const struct call *call, const struct selection *s,
                         const struct rejected *r)
 {
-    if (s->id >= 0 && r->id != (uint64_t)s->id)
+    if (s->id >= 0 &&
+        (r->id < (uint64_t)s->id || r->id > (uint64_t)(s->last_id >= 0 ? s->last_id : s->id)))
         return false;
     return !s->is_own_only || r->uid == call->connection->peer.who.uid;
 }
@@ -54,7 +55,7 @@ static bool parse(struct call *call, struct selection *s)
     const struct param params[] = {{"name", PARAM_STRING, false, &s->name},
                                    {"id", PARAM_INT, false, &s->id}};
 
-    *s = (struct selection){.id = -1};
+    *s = (struct selection){.id = -1, .last_id = -1};
     return PARAMS_PARSE(call, params) && authorize(call, s);
 }
 
@@ -89,7 +90,7 @@ static uint64_t discarded(const struct call *call)
 
 void method_quarantine(struct call *call)
 {
-    struct selection s = {.id = -1};
+    struct selection s = {.id = -1, .last_id = -1};
     bool with_payload = false;
     const struct param params[] = {{"name", PARAM_STRING, false, &s.name},
                                    {"id", PARAM_INT, false, &s.id},
@@ -133,100 +134,73 @@ void method_quarantine_purge(struct call *call)
 /* ---- Giving again ---- */
 
 /* One QuarantineReplay: a walk through the quarantine as it was when it began. */
-struct replay {
-    struct call *call;
+struct quarantine_replay {
+    struct replay replay;
     struct selection selection;
-    uint64_t last_id; /* walked so far */
-    uint64_t end_id;  /* the last one; what comes later is not looked at */
-    uint64_t accepted;
-    uint64_t refused;
-    uint32_t n_pending;
-    bool is_walking;
+    char to[NAME_BYTES_MAX + 1];   /* "": each to its own endpoint */
+    char name[NAME_BYTES_MAX + 1]; /* of the endpoint that the batch is for */
+    uint64_t last_id;              /* walked so far */
+    uint64_t end_id;               /* what comes later is not looked at */
 };
 
-struct injection {
-    struct replay *replay;
-    uint64_t id;
-};
-
-static void walk(struct replay *replay);
-
-static void count(struct replay *replay, uint64_t id, bool is_accepted)
+static void on_accepted(struct replay *replay, uint64_t id)
 {
-    if (is_accepted) {
-        replay->accepted++;
-        (void)quarantine_remove(replay->call->control->quarantine, id);
-    } else {
-        replay->refused++;
+    (void)quarantine_remove(replay->call->control->quarantine, id);
+}
+
+static bool add(struct quarantine_replay *qr, const struct rejected *r)
+{
+    struct record meta = {.seq = r->id, .from_port = r->from.port, .to_port = r->to.port};
+
+    memcpy(meta.from_ip, r->from.ip, sizeof(meta.from_ip));
+    memcpy(meta.to_ip, r->to.ip, sizeof(meta.to_ip));
+    meta.scope = r->from.scope != 0 ? r->from.scope : r->to.scope;
+    return replay_add(&qr->replay, &meta, r->bytes, (uint32_t)r->n_bytes);
+}
+
+/* The next ones that go to one endpoint, as many as a batch holds. */
+static void fill(struct quarantine_replay *qr)
+{
+    struct call *call = qr->replay.call;
+    const struct quarantine *q = call->control->quarantine;
+    const struct selection *s = &qr->selection;
+    const struct rejected *r;
+
+    while ((r = quarantine_after(q, qr->last_id, s->name)) && r->id <= qr->end_id) {
+        const char *name = qr->to[0] != '\0' ? qr->to : r->name;
+
+        if (is_selected(call, s, r)) {
+            bool is_first = qr->replay.batch.n_bytes == 0;
+
+            if ((!is_first && strcmp(name, qr->name) != 0) || !add(qr, r))
+                return;
+            snprintf(qr->name, sizeof(qr->name), "%s", name);
+        }
+        qr->last_id = r->id;
     }
 }
 
-static void on_injected(void *context, int outcome)
+static void finish(struct quarantine_replay *qr)
 {
-    struct injection *injection = context;
-    struct replay *replay = injection->replay;
-
-    count(replay, injection->id, outcome < 0);
-    free(injection);
-    replay->n_pending--;
-    if (!replay->is_walking)
-        walk(replay);
+    if (replay_begin_reply(&qr->replay))
+        call_finish(qr->replay.call);
+    replay_deinit(&qr->replay);
+    free(qr);
 }
 
-static int post(struct replay *replay, const struct rejected *r, const struct desk *desk)
+static void go_on(struct replay *replay)
 {
-    struct injection *injection = calloc(1, sizeof(*injection));
-    int status;
+    struct quarantine_replay *qr = list_member(replay, struct quarantine_replay, replay);
 
-    if (!injection)
-        return -ENOMEM;
-    injection->replay = replay;
-    injection->id = r->id;
-    status = worker_inject(desk_worker(desk), desk_endpoint(desk), &r->from, &r->to, r->bytes,
-                           r->n_bytes, on_injected, injection);
-    if (status < 0)
-        free(injection);
-    return status;
-}
-
-static void give(struct replay *replay, const struct rejected *r)
-{
-    struct entry *entry = registry_find(replay->call->control->registry, r->name);
-
-    if (!entry || !entry->endpoint || post(replay, r, desk_of(entry)) < 0)
-        count(replay, r->id, false);
-    else
-        replay->n_pending++;
-}
-
-static void finish(struct replay *replay)
-{
-    struct json_writer *w = call_begin_reply(replay->call);
-
-    json_put_uint(w, "accepted", replay->accepted);
-    json_put_uint(w, "refused", replay->refused);
-    call_finish(replay->call);
-    free(replay);
-}
-
-static void walk(struct replay *replay)
-{
-    const struct selection *s = &replay->selection;
-    struct quarantine *q = replay->call->control->quarantine;
-    const struct rejected *r = NULL;
-
-    replay->is_walking = true;
-    while (replay->n_pending < REPLAYS_AT_ONCE && call_is_live(replay->call)) {
-        r = quarantine_after(q, replay->last_id, s->name);
-        if (!r || r->id > replay->end_id)
+    while (replay->next == 0 && call_is_live(replay->call)) {
+        fill(qr);
+        if (replay->batch.n_bytes == 0)
             break;
-        replay->last_id = r->id;
-        if (is_selected(replay->call, s, r))
-            give(replay, r);
+        if (replay_give(replay, qr->name))
+            return;
+        replay_refuse(replay);
     }
-    replay->is_walking = false;
-    if (replay->n_pending == 0)
-        finish(replay);
+    finish(qr);
 }
 
 static uint64_t last_id(const struct quarantine *q)
@@ -238,20 +212,39 @@ static uint64_t last_id(const struct quarantine *q)
     return id;
 }
 
-void method_quarantine_replay(struct call *call)
+static void begin(struct call *call, const struct selection *s, const char *to)
 {
-    struct replay *replay;
-    struct selection s;
+    struct quarantine_replay *qr = calloc(1, sizeof(*qr));
 
-    if (!parse(call, &s))
-        return;
-    replay = calloc(1, sizeof(*replay));
-    if (!replay) {
+    if (!qr || replay_init(&qr->replay) < 0) {
+        free(qr);
         call_try_again(call, "no memory");
         return;
     }
-    replay->call = call;
-    replay->selection = s;
-    replay->end_id = last_id(call->control->quarantine);
-    walk(replay);
+    qr->replay.call = call;
+    qr->replay.is_datagrams = true;
+    qr->replay.accepted_one = on_accepted;
+    qr->replay.go_on = go_on;
+    qr->selection = *s;
+    snprintf(qr->to, sizeof(qr->to), "%s", to ? to : "");
+    qr->end_id = last_id(call->control->quarantine);
+    go_on(&qr->replay);
+}
+
+void method_quarantine_replay(struct call *call)
+{
+    struct selection s = {.id = -1, .last_id = -1};
+    const char *to = NULL;
+    const struct param params[] = {{"name", PARAM_STRING, false, &s.name},
+                                   {"id", PARAM_INT, false, &s.id},
+                                   {"last_id", PARAM_INT, false, &s.last_id},
+                                   {"to", PARAM_STRING, false, &to}};
+
+    if (!PARAMS_PARSE(call, params))
+        return;
+    /* Who may have one of them may not have its neighbours of another name. */
+    if (s.last_id >= 0 && (s.id < 0 || !s.name))
+        call_invalid_parameter(call, "last_id");
+    else if (authorize(call, &s) && (!to || access_owned(call, to)))
+        begin(call, &s, to);
 }

@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: MIT */
-/* SpoolRead, SpoolPurge: what is on disk of an endpoint's messages. */
+/* SpoolRead, SpoolReplay, SpoolPurge: what is on disk of an endpoint's messages. */
 #include "daemon/control/access.h"
 #include "daemon/control/batch_memory.h"
 #include "daemon/control/connection.h"
 #include "daemon/control/desk.h"
 #include "daemon/control/methods.h"
 #include "daemon/control/params.h"
+#include "daemon/control/replay.h"
 #include "daemon/control/state.h"
 #include "daemon/store/store.h"
 #include "proto/envelope.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -136,6 +138,147 @@ void method_spool_read(struct call *call)
         call_try_again(call, "no memory");
     else
         store_post(call->control->port, &reading->job);
+}
+
+/* ---- Giving to another endpoint ---- */
+
+/* One SpoolReplay of what was on disk when it began. */
+struct spool_replay {
+    struct replay replay;
+    struct store_job job; /* reads into the batch */
+    uint64_t from_seq;
+    uint64_t to_seq;
+    uint64_t n_lost;
+    char to[NAME_BYTES_MAX + 1];
+};
+
+static void spool_replay_free(struct spool_replay *sr)
+{
+    replay_deinit(&sr->replay);
+    free(sr);
+}
+
+static void finish(struct spool_replay *sr)
+{
+    struct json_writer *w = replay_begin_reply(&sr->replay);
+
+    if (w) {
+        json_put_uint(w, "lost", sr->n_lost);
+        call_finish(sr->replay.call);
+    }
+    spool_replay_free(sr);
+}
+
+/* The batch ends where what is asked for does. */
+static void cut(struct spool_replay *sr)
+{
+    struct batch *batch = &sr->replay.batch;
+
+    batch->n_bytes = sr->job.read.n_bytes;
+    for (size_t at = 0, next; at < batch->n_bytes; at = next)
+        if (batch_record(batch, at, &next)->seq > sr->to_seq)
+            batch->n_bytes = at;
+}
+
+static void read_on(struct replay *replay);
+
+static void give(struct spool_replay *sr)
+{
+    const struct store_read *read = &sr->job.read;
+    struct replay *replay = &sr->replay;
+
+    if (sr->to_seq > read->newest_seq)
+        sr->to_seq = read->newest_seq;
+    if (sr->from_seq <= read->released) {
+        sr->from_seq = read->released + 1; /* what is finished may still be there */
+        read_on(replay);
+        return;
+    }
+    cut(sr);
+    sr->from_seq = read->last_seq + 1;
+    sr->n_lost += read->n_lost;
+    if (replay->batch.n_bytes == 0) {
+        read_on(replay);
+    } else if (!replay_give(replay, sr->to)) {
+        size_t next;
+
+        replay->next = batch_record(&replay->batch, 0, &next)->seq;
+        finish(sr);
+    }
+}
+
+static void on_read_for_replay(struct store_job *job)
+{
+    struct spool_replay *sr = list_member(job, struct spool_replay, job);
+
+    if (job->status == 0) {
+        give(sr);
+    } else if (job->status == -ENOENT || !call_is_live(sr->replay.call)) {
+        finish(sr);
+    } else {
+        call_system_error(sr->replay.call, job->status, "reading the database");
+        spool_replay_free(sr);
+    }
+}
+
+static void read_on(struct replay *replay)
+{
+    struct spool_replay *sr = list_member(replay, struct spool_replay, replay);
+    struct store_port *port = replay->call->control->port;
+
+    if (!port || !call_is_live(replay->call) || replay->next > 0 || sr->from_seq > sr->to_seq) {
+        finish(sr);
+        return;
+    }
+    sr->job.read.from_seq = sr->from_seq;
+    store_post(port, &sr->job);
+}
+
+static struct spool_replay *spool_replay_new(struct call *call, uint64_t number, const char *to)
+{
+    struct spool_replay *sr = calloc(1, sizeof(*sr));
+
+    if (!sr || replay_init(&sr->replay) < 0) {
+        free(sr);
+        return NULL;
+    }
+    sr->replay.call = call;
+    sr->replay.go_on = read_on;
+    snprintf(sr->to, sizeof(sr->to), "%s", to);
+    sr->job = (struct store_job){.act = STORE_READ, .done = on_read_for_replay};
+    sr->job.read = (struct store_read){
+        .endpoint = number, .bytes = sr->replay.batch.bytes, .capacity = sr->replay.batch.capacity};
+    return sr;
+}
+
+void method_spool_replay(struct call *call)
+{
+    const char *name = NULL, *to = NULL;
+    int64_t from_seq = 1, to_seq = INT64_MAX;
+    const struct param params[] = {{"name", PARAM_STRING, true, &name},
+                                   {"to", PARAM_STRING, true, &to},
+                                   {"from_seq", PARAM_INT, false, &from_seq},
+                                   {"to_seq", PARAM_INT, false, &to_seq}};
+    const struct desk *desk;
+    struct spool_replay *sr;
+
+    if (!PARAMS_PARSE(call, params))
+        return;
+    if (strcmp(name, to) == 0) {
+        call_invalid_parameter(call, "to");
+        return;
+    }
+    desk = access_owned(call, name);
+    if (!desk || !access_owned(call, to))
+        return;
+    sr = spool_replay_new(call, desk->number, to);
+    if (!sr) {
+        call_try_again(call, "no memory");
+        return;
+    }
+    sr->from_seq = (uint64_t)from_seq;
+    sr->to_seq = (uint64_t)to_seq;
+    read_on(&sr->replay);
 }
 
 /* ---- Throwing away ---- */

@@ -31,6 +31,7 @@ static const struct method methods[] = {
     {.name = "io.msgd.QuarantineReplay", .run = method_quarantine_replay},
     {.name = "io.msgd.QuarantinePurge", .run = method_quarantine_purge},
     {.name = "io.msgd.SpoolRead", .run = method_spool_read},
+    {.name = "io.msgd.SpoolReplay", .run = method_spool_replay},
     {.name = "io.msgd.SpoolPurge", .run = method_spool_purge},
     {.name = "io.msgd.Metrics", .run = method_metrics},
     {.name = "io.msgd.GetInfo", .run = method_get_info},

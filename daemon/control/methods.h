@@ -43,6 +43,7 @@ void method_quarantine(struct call *call);
 void method_quarantine_replay(struct call *call);
 void method_quarantine_purge(struct call *call);
 void method_spool_read(struct call *call);
+void method_spool_replay(struct call *call);
 void method_spool_purge(struct call *call);
 void method_metrics(struct call *call);
 void method_get_info(struct call *call);

@@ -31,6 +31,13 @@ enum drop_reason drop_reason_find(const char *key)
     return (enum drop_reason)i;
 }
 
+bool drop_reason_passes(enum drop_reason reason)
+{
+    return reason == DROP_MAILBOX_FULL || reason == DROP_QUOTA_EXCEEDED ||
+           reason == DROP_SOURCES_FULL || reason == DROP_NO_MEMORY || reason == DROP_SPOOL_FULL ||
+           reason == DROP_SPOOL_FAILED;
+}
+
 const char *drop_reason_meaning(enum drop_reason reason)
 {
     return meanings[reason];

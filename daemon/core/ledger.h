@@ -60,6 +60,8 @@ struct ledger {
 const char *drop_reason_key(enum drop_reason reason);
 /* The reason with that key; N_DROP_REASONS: there is none. */
 enum drop_reason drop_reason_find(const char *key);
+/* Was it for want of room, so that the same message may be kept another time? */
+bool drop_reason_passes(enum drop_reason reason);
 /* A sentence for people. */
 const char *drop_reason_meaning(enum drop_reason reason);
 

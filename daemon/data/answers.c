@@ -77,14 +77,6 @@ void answer_frame(struct endpoint *e, const struct record *meta, const struct fr
     (void)!endpoint_send(e, &from, &to, bytes, n); /* what gets lost is asked for again */
 }
 
-/* May the message go again? */
-static bool is_passing(enum drop_reason reason)
-{
-    return reason == DROP_MAILBOX_FULL || reason == DROP_QUOTA_EXCEEDED ||
-           reason == DROP_SOURCES_FULL || reason == DROP_NO_MEMORY || reason == DROP_SPOOL_FULL ||
-           reason == DROP_SPOOL_FAILED;
-}
-
 static void send_answer(const struct answer *a)
 {
     struct frame f = {.type = a->type, .members = FRAME_HAS_ID, .id = a->id, .count = a->count};
@@ -99,7 +91,7 @@ static void send_answer(const struct answer *a)
         const char *reason = drop_reason_key(a->reason);
         f.members |= FRAME_HAS_REASON;
         f.reason = (struct frame_slice){(const uint8_t *)reason, strlen(reason)};
-        f.is_retry = is_passing(a->reason);
+        f.is_retry = drop_reason_passes(a->reason);
     }
     answer_frame(a->endpoint, &a->meta, &f, a->allowance);
 }

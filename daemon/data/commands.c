@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Commands about endpoints: adding, changing, removing, sending, injecting, looking. */
+/* Commands about endpoints: adding, changing, removing, sending, looking. */
 #include "daemon/data/care.h"
 #include "daemon/data/evidence.h"
 #include "daemon/data/intake.h"
@@ -245,7 +245,7 @@ int worker_purge_spool(struct worker *worker, struct endpoint *endpoint, purge_d
     return 0;
 }
 
-/* ---- Send and inject ---- */
+/* ---- Send ---- */
 
 /* A datagram that control hands to the worker. */
 struct parcel {
@@ -312,40 +312,6 @@ int worker_send(struct worker *worker, const struct send_request *request)
     p->answered.id.text.bytes = (const uint8_t *)p->id;
     p->done = request->done;
     p->context = request->context;
-    command_post(worker, &p->command);
-    return 0;
-}
-
-static void run_inject(struct worker *w, struct command *c)
-{
-    struct parcel *p = CONTAINER_OF(c, struct parcel, command);
-    struct arrival a = {.bytes = p->bytes, .n_bytes = p->n_bytes, .is_in_quarantine = true};
-
-    memcpy(a.meta.from_ip, p->from.ip, sizeof(a.meta.from_ip));
-    memcpy(a.meta.to_ip, p->to.ip, sizeof(a.meta.to_ip));
-    a.meta.from_port = p->from.port;
-    a.meta.to_port = p->to.port;
-    a.meta.scope = p->from.scope != 0 ? p->from.scope : p->to.scope;
-    a.meta.time_ns = wall_clock_ns();
-    p->outcome = intake_datagram(p->endpoint, &a);
-    worker_flush(w);
-    command_finish(w, c);
-}
-
-int worker_inject(struct worker *worker, struct endpoint *endpoint, const struct address *from,
-                  const struct address *to, const void *bytes, size_t n_bytes, inject_done done,
-                  void *context)
-{
-    struct parcel *p = parcel_new(bytes, n_bytes);
-
-    if (p == NULL)
-        return -ENOMEM;
-    p->command.run = run_inject;
-    p->endpoint = endpoint;
-    p->from = *from;
-    p->to = *to;
-    p->done = done;
-    p->context = context;
     command_post(worker, &p->command);
     return 0;
 }

@@ -35,7 +35,7 @@ struct framed {
 
 static bool wants_answer(const struct arrival *a, const struct frame *f)
 {
-    if (a->is_in_quarantine || !(f->members & FRAME_HAS_ID))
+    if (a->is_kept || !(f->members & FRAME_HAS_ID))
         return false;
     return f->type == FRAME_REQUEST || (f->type != FRAME_REPLY && (f->members & FRAME_HAS_WISH));
 }
@@ -117,7 +117,7 @@ static void answer_again(const struct framed *m, enum duplicate state)
     const void *reply =
         m->type == MESSAGE_REQUEST ? reply_cache_find(&e->worker->reply_cache, &key, &n) : NULL;
 
-    if (reply != NULL && !m->arrival->is_in_quarantine)
+    if (reply != NULL && !m->arrival->is_kept)
         endpoint_reply_again(e, &m->arrival->meta, reply, n);
     else if (m->type == MESSAGE_SEND && m->frame->wish == FRAME_STORED)
         acknowledge(m, FRAME_STORED);
@@ -189,8 +189,7 @@ static int take_message(const struct framed *m, const struct frame_slice *text)
     if (outcome == MESSAGE_KEPT)
         return outcome;
     /* What goes to the quarantine is the message. */
-    struct arrival a = {
-        .bytes = text->bytes, .n_bytes = text->n, .is_in_quarantine = m->arrival->is_in_quarantine};
+    struct arrival a = {.bytes = text->bytes, .n_bytes = text->n, .is_kept = m->arrival->is_kept};
     memcpy(&a.meta, &m->arrival->meta, sizeof(a.meta));
     return intake_count(m->endpoint, &a, outcome);
 }
@@ -292,7 +291,7 @@ static void answer_ping(struct endpoint *e, const struct arrival *a, const struc
     struct frame pong = {
         .type = FRAME_PONG, .members = f->members & FRAME_HAS_TOKEN, .token = f->token};
 
-    if (!a->is_in_quarantine)
+    if (!a->is_kept)
         answer_frame(e, &a->meta, &pong, a->n_bytes);
 }
 

@@ -113,7 +113,7 @@ static int check(const struct endpoint *e, const struct arrival *a, bool is_allo
     switch (datagram_classify(a->bytes, a->n_bytes)) {
     case DATAGRAM_PLAIN:
         return json_text_is_valid_padded(a->bytes, a->n_bytes) ? MESSAGE_KEPT : DROP_INVALID_JSON;
-    case DATAGRAM_FRAMED: /* not here: framed_datagram */
+    case DATAGRAM_FRAMED: /* a datagram is not here: framed_datagram */
     case DATAGRAM_COMPACT:
         return DROP_UNSUPPORTED;
     case DATAGRAM_UNKNOWN:
@@ -145,7 +145,7 @@ int intake_count(struct endpoint *e, const struct arrival *a, int outcome)
     if (outcome == MESSAGE_KEPT)
         return outcome;
     e->ledger->dropped[outcome]++;
-    if (is_evidence(outcome) && !a->is_in_quarantine)
+    if (is_evidence(outcome) && !a->is_kept)
         evidence_put(e, (enum drop_reason)outcome, a);
     return outcome;
 }
@@ -153,7 +153,7 @@ int intake_count(struct endpoint *e, const struct arrival *a, int outcome)
 static bool is_framed(const struct endpoint *e, const struct arrival *a)
 {
     return e->settings.format == FORMAT_JSON && !a->is_truncated && a->n_bytes > 0 &&
-           *a->bytes == FRAME_START;
+           *a->bytes == FRAME_START && !a->is_message;
 }
 
 int intake_datagram(struct endpoint *e, const struct arrival *a)

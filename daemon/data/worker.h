@@ -344,14 +344,21 @@ uint64_t tap_read(struct tap *tap, struct batch *batch);
 void tap_close(struct tap *tap);
 
 /*
- * Gives an endpoint bytes as if they had arrived (QuarantineReplay): everything is checked, nothing
- * counts in `datagrams`. done: -1 it became a message, else the enum drop_reason for which it did
- * not.
+ * Gives an endpoint what a batch holds, in its order, as if it had arrived: everything is checked,
+ * nothing counts in `datagrams`, and nobody is answered. Slot becomes 1 (it is a message of the
+ * endpoint) or 0 (it was refused). One that finds no room ends it, so that none overtakes it. done:
+ * how many came before that one. 0 or -ENOMEM.
  */
-typedef void (*inject_done)(void *context, int outcome);
-int worker_inject(struct worker *worker, struct endpoint *endpoint, const struct address *from,
-                  const struct address *to, const void *bytes, size_t n_bytes, inject_done done,
-                  void *context) MUST_USE;
+typedef void (*inject_done)(void *context, size_t n_through);
+struct injection {
+    struct endpoint *endpoint;
+    struct batch *batch; /* JSON_TEXT_SLACK readable bytes behind it; the caller's, until done */
+    bool
+        is_datagrams; /* each is a datagram that comes now; else a message that came when it says */
+    inject_done done;
+    void *context;
+};
+int worker_inject(struct worker *worker, const struct injection *injection) MUST_USE;
 
 /* ---- Sessions ---- */
 

@@ -28,7 +28,8 @@
               " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")                                     \
     X(COUNT, "INSERT INTO endpoint (number, released, n) VALUES (?1, 0, ?2)"                      \
              " ON CONFLICT (number) DO UPDATE SET n = n + excluded.n")                            \
-    X(RELEASED, "SELECT released FROM endpoint WHERE number = ?1")                                \
+    X(REACH, "SELECT (SELECT released FROM endpoint WHERE number = ?1)"                           \
+             ", (SELECT max(last) FROM chunk INDEXED BY chunk_of WHERE endpoint = ?1)")           \
     X(RELEASE, "INSERT INTO endpoint (number, released, n) VALUES (?1, ?2, 0)"                    \
                " ON CONFLICT (number) DO UPDATE SET released = max(released, excluded.released)") \
     X(ROWS_UP_TO, "SELECT id, last, n, bytes, newest FROM chunk INDEXED BY chunk_of"              \

@@ -195,11 +195,12 @@ struct store_read {
     uint8_t *bytes; /* room for `capacity` >= STORE_ROW_BYTES; 64-byte aligned */
     size_t capacity;
     /* Out. Status -ENOENT: there is nothing from from_seq on. */
-    size_t n_bytes;    /* records, whole, one behind the other, slot 0 */
-    uint32_t n;        /* of them: may be 0 where all of a row was lost */
-    uint64_t last_seq; /* go on behind this one */
-    uint64_t n_lost;   /* from from_seq on, that were damaged */
-    uint64_t released; /* all up to this one are finished, though some may still be there */
+    size_t n_bytes;      /* records, whole, one behind the other, slot 0 */
+    uint32_t n;          /* of them: may be 0 where all of a row was lost */
+    uint64_t last_seq;   /* go on behind this one */
+    uint64_t n_lost;     /* from from_seq on, that were damaged */
+    uint64_t released;   /* all up to this one are finished, though some may still be there */
+    uint64_t newest_seq; /* of all that is there */
 };
 
 /* Deletes the rows in which nothing is younger than older_than_ns. */

@@ -147,17 +147,18 @@ static uint64_t lost_of(const struct chunk_row *row, uint64_t from_seq, int64_t 
     return row->first >= from_seq || n_lost < n_missing ? n_lost : n_missing;
 }
 
-/* 0: nothing is known of it. */
-static uint64_t released_of(struct store *s, uint64_t endpoint)
+/* From where to where it has something on disk; 0: nothing is known of it. */
+static void find_reach(struct store *s, struct store_read *read)
 {
-    sqlite3_stmt *q = database_get(&s->database, SQL_RELEASED);
-    uint64_t released = 0;
+    sqlite3_stmt *q = database_get(&s->database, SQL_REACH);
 
-    sqlite3_bind_int64(q, 1, (sqlite3_int64)endpoint);
-    if (database_step(&s->database, SQL_RELEASED) > 0)
-        released = (uint64_t)sqlite3_column_int64(q, 0);
-    database_reset(&s->database, SQL_RELEASED);
-    return released;
+    read->released = read->newest_seq = 0;
+    sqlite3_bind_int64(q, 1, (sqlite3_int64)read->endpoint);
+    if (database_step(&s->database, SQL_REACH) > 0) {
+        read->released = (uint64_t)sqlite3_column_int64(q, 0);
+        read->newest_seq = (uint64_t)sqlite3_column_int64(q, 1);
+    }
+    database_reset(&s->database, SQL_REACH);
 }
 
 int chunks_read(struct store *s, struct store_read *read)
@@ -170,7 +171,7 @@ int chunks_read(struct store *s, struct store_read *read)
     read->n = 0;
     read->last_seq = 0;
     read->n_lost = 0;
-    read->released = released_of(s, read->endpoint);
+    find_reach(s, read);
     while ((r = find_row(s, read->endpoint, from, &row)) > 0) {
         uint32_t n_before = read->n;
         int64_t n_good;

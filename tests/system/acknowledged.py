@@ -605,7 +605,7 @@ class Acknowledged(Story):
         peer.send(1, b'"a text that is too long"', ack="released")
         peer.nacked(1, "too_large")
         c.call("Register", name="box", max_message_bytes=1000)
-        self.assertEqual(self.msgd.call("QuarantineReplay", name="box"), {"accepted": 1, "refused": 0})
+        self.assertEqual(self.msgd.call("QuarantineReplay", name="box"), {"accepted": 1, "refused": 0, "next": None})
         peer.silence()
         self.counters("box", queued=1, too_large=1)
 

@@ -29,7 +29,7 @@ class Coping(Story):
         self.assertEqual(self.entries(msgd)[0]["payload_base64"], "InBvaXNvbiI=")
         consumer = msgd.receive("thermo")
         self.assertEqual(consumer.take(1)[0]["payload"], '"good"')
-        self.assertEqual(msgd.call("QuarantineReplay", name="thermo"), {"accepted": 1, "refused": 0})
+        self.assertEqual(msgd.call("QuarantineReplay", name="thermo"), {"accepted": 1, "refused": 0, "next": None})
         again = consumer.take(1)[0]
         self.assertEqual((again["payload"], again["deliveries"]), ('"poison"', 1))
         msgd.wait_for_ledger("thermo", received=3, delivered=2, max_deliver=1)

@@ -43,13 +43,56 @@ class Quarantine(Story):
         self.msgd.connections[0].close()
         self.msgd.wait_for_state("thermo", "away")
         consumer = self.msgd.receive("thermo", max_message_bytes=1000)
-        self.assertEqual(self.msgd.call("QuarantineReplay", name="thermo"), {"accepted": 1, "refused": 1})
+        self.assertEqual(self.msgd.call("QuarantineReplay", name="thermo"), {"accepted": 1, "refused": 1, "next": None})
         message = consumer.take(1)[0]
         self.assertEqual(message["payload"], "1" * 101)
         self.assertEqual([e["reason"] for e in self.entries()], ["invalid_json"])
         ledger = self.msgd.ledger("thermo")
         self.assertEqual((ledger["datagrams"], ledger["delivered"]), (2, 1))
         self.assertGreaterEqual(ledger["received"], 3)
+
+    def loosen(self):
+        """The same endpoint with room for longer messages, and its consumer."""
+        self.msgd.connections[0].close()
+        self.msgd.wait_for_state("thermo", "away")
+        return self.msgd.receive("thermo", max_message_bytes=1000)
+
+    def test_some_of_a_name_can_be_replayed(self):
+        self.reject(*[b"%d" % n + b"0" * 100 for n in range(1, 6)])
+        ids = [e["id"] for e in self.entries()]
+        consumer = self.loosen()
+        self.assertEqual(self.msgd.call("QuarantineReplay", name="thermo", id=ids[1], last_id=ids[2]),
+                         {"accepted": 2, "refused": 0, "next": None})
+        self.assertEqual([p[0] for p in consumer.payloads(2)], ["2", "3"])
+        self.assertEqual([e["id"] for e in self.entries()], [ids[0], *ids[3:]])
+        self.assertIn("2 accepted, 0 refused", self.ctl("replay", "thermo", "--number", f"{ids[3]}-").stdout)
+        self.assertEqual(self.ctl("replay", "thermo", "--number", str(ids[0])).returncode, 0)
+        self.assertEqual([p[0] for p in consumer.payloads(3)], ["4", "5", "1"])
+        self.msgd.wait_for_ledger("thermo", datagrams=5, received=10, delivered=5, too_large=5)
+        for wrong in ({"last_id": 3}, {"id": 1, "last_id": 3}):
+            self.fails("org.varlink.service.InvalidParameter", self.msgd.call, "QuarantineReplay", **wrong)
+
+    def test_one_that_finds_no_room_ends_a_replay_and_loses_nothing(self):
+        self.reject(*[b'"%d' % n + b"0" * 20000 + b'"' for n in range(8)])
+        ids = [e["id"] for e in self.entries()]
+        self.msgd.connections[0].close()
+        self.msgd.wait_for_state("thermo", "away")
+        self.msgd.register("thermo", max_message_bytes=40000, mailbox_bytes=70000)
+        reply = self.msgd.call("QuarantineReplay", name="thermo")
+        self.assertEqual(reply, {"accepted": 3, "refused": 1, "next": ids[3]})
+        self.assertEqual([e["id"] for e in self.entries()], ids[3:])
+        result = self.ctl("replay", "thermo")
+        self.assertEqual((result.returncode, result.stdout), (75, "0 accepted, 1 refused\n"))
+        self.assertIn(f"--number {ids[3]}-", result.stderr)
+        self.msgd.wait_for_ledger("thermo", received=13, queued=3, too_large=8, mailbox_full=2)
+
+    def test_another_endpoint_can_have_them(self):
+        self.reject(b"bad")
+        self.msgd.register("bytes", format="raw")
+        self.assertEqual(self.ctl("replay", "thermo", "--to", "bytes").stdout, "1 accepted, 0 refused\n")
+        self.assertEqual(self.entries(), [])
+        self.msgd.wait_for_ledger("bytes", datagrams=0, received=1, queued=1)
+        self.fails("NoSuchEndpoint", self.msgd.call, "QuarantineReplay", name="thermo", to="nobody")
 
     def test_one_or_all_can_be_purged(self):
         self.reject(b"one", b"two", b"three")

@@ -75,7 +75,7 @@ class Restarted(Story):
         msgd.write_config({"endpoints": [{"name": "thermo", "port": 0}]})
         self.again(msgd)
         self.assertEqual(entries(msgd), [first, third])
-        self.assertEqual(msgd.call("QuarantineReplay", id=first["id"]), {"accepted": 1, "refused": 0})
+        self.assertEqual(msgd.call("QuarantineReplay", id=first["id"]), {"accepted": 1, "refused": 0, "next": None})
         self.assertEqual(msgd.receive("thermo").payloads(1), ["1" * 101])
         msgd.close_connections()
         self.again(msgd)

@@ -132,6 +132,94 @@ class Spool(Story):
         self.assertEqual([m["seq"] for m in self.read_all()], list(range(61, 101)))
         self.assertEqual(self.ctl("purge", "away"), "0 purged\n")
 
+    # ---- Replaying ----
+
+    def other(self, name="other", **fields):
+        return self.msgd.register(name, **{"mailbox_bytes": 1 << 20} | fields)[0]
+
+    def printed(self, name, n):
+        return [json.loads(line) for line in
+                self.msgd.tool("msgrecv", name, "--json", "--count", str(n), "--timeout", "20").stdout.splitlines()]
+
+    def test_copies_of_what_is_on_disk_go_to_another_endpoint(self):
+        endpoint = self.fill()
+        spool = endpoint["spool"]
+        self.other().close()
+        self.assertEqual(self.ctl("replay", "away", "--to", "other"), f"{spool['messages']} accepted, 0 refused\n")
+        self.assertEqual(self.msgd.endpoint("away")["spool"], spool)
+        self.msgd.wait_for_ledger("other", datagrams=0, received=spool["messages"], queued=spool["messages"])
+        exported = [json.loads(line) for line in self.ctl("export", "away").splitlines()]
+        received = self.printed("other", spool["messages"])
+        self.assertEqual([m["seq"] for m in received], list(range(1, spool["messages"] + 1)))
+        self.assertEqual({m["deliveries"] for m in received}, {1})
+        for key in ("time", "from", "to", "type", "id", "message"):
+            self.assertEqual([m[key] for m in received], [m[key] for m in exported], key)
+
+    def test_some_of_them_and_from_a_durable_endpoint_too(self):
+        self.msgd = self.start(static(durable=True))
+        self.msgd.send("away", numbered(1, 100))
+        wait_until(lambda: len(self.ctl("export", "away").splitlines()) == 100, 10, "all to be on disk")
+        self.other()
+        self.assertEqual(self.ctl("replay", "away", "--to", "other", "--number", "11-20"), "10 accepted, 0 refused\n")
+        self.assertEqual(self.ctl("replay", "away", "--to", "other", "--number", "7"), "1 accepted, 0 refused\n")
+        self.assertEqual(json.loads(self.ctl("replay", "away", "--to", "other", "--number", "99-", "--json")),
+                         {"accepted": 2, "refused": 0, "next": None, "lost": 0})
+        self.assertEqual(self.msgd.tool("msgrecv", "away", "--count", "60", "--timeout", "20").returncode, 0)
+        wait_until(lambda: len(self.ctl("export", "away").splitlines()) == 40, 10, "what was released to be gone")
+        self.assertEqual(self.ctl("replay", "away", "--to", "other"), "40 accepted, 0 refused\n")
+        self.msgd.wait_for_ledger("other", received=53, queued=53)
+        shown = self.ctl("show", "away", "--number", "70-72").splitlines()
+        self.assertEqual([line.split()[0] for line in shown], ["70", "71", "72"])
+
+    def test_a_replay_stops_at_the_first_that_finds_no_room(self):
+        n = self.fill()["spool"]["messages"]
+        first = json.loads(self.ctl("export", "away", "--count", "1"))["seq"]
+        self.other(max_message_bytes=1000, mailbox_bytes=SMALL).close()
+        result = self.msgd.tool("msgctl", "spool", "replay", "away", "--to", "other")
+        self.assertEqual(result.returncode, 75, result.stderr)
+        accepted = self.msgd.ledger("other")["queued"]
+        self.assertEqual(result.stdout, f"{accepted} accepted, 1 refused\n")
+        self.assertIn(f"--number {first + accepted}-", result.stderr)
+        self.msgd.wait_for_ledger("other", received=accepted + 1, queued=accepted, mailbox_full=1)
+        self.assertLess(accepted, n)
+        self.assertEqual(len(self.printed("other", accepted)), accepted)
+        again = self.msgd.tool("msgctl", "spool", "replay", "away", "--to", "other", "--number", f"{first + accepted}-")
+        self.assertEqual(again.returncode, 75, again.stderr)
+        self.assertEqual(self.printed("other", 1)[0]["message"]["n"], first + accepted)
+
+    def test_a_large_spool_goes_from_disk_to_disk(self):
+        n = self.fill(20000, spool_bytes=0)["spool"]["messages"]
+        self.other(when_full="spool", max_message_bytes=1000, mailbox_bytes=SMALL, spool_bytes=0, lease_s=-1).close()
+        self.assertEqual(self.ctl("replay", "away", "--to", "other"), f"{n} accepted, 0 refused\n")
+        numbers = [m["message"]["n"] for m in self.printed("other", n)]
+        self.assertEqual(numbers, list(range(20001 - n, 20001)))
+
+    def test_what_the_other_endpoint_does_not_take_is_refused(self):
+        self.msgd = self.start(static(durable=True, format="raw"))
+        self.msgd.send("away", [b"1", b"text", b"\x1e{\"type\":\"send\"}\n2", b"", b"3" * 200])
+        wait_until(lambda: len(self.ctl("export", "away").splitlines()) == 5, 10, "all to be on disk")
+        self.other(max_message_bytes=100)
+        self.assertEqual(self.ctl("replay", "away", "--to", "other"), "1 accepted, 4 refused\n")
+        self.msgd.wait_for_ledger("other", received=5, queued=1, invalid_json=2, unsupported=1, too_large=1)
+        self.assertEqual(self.msgd.call("Quarantine")["entries"], [])
+        self.assertEqual(len(self.ctl("export", "away").splitlines()), 5)
+
+    def test_without_another_endpoint_it_is_the_quarantine_that_is_given_again(self):
+        self.msgd = self.start(static(when_full="spool"))
+        self.msgd.send("away", [b"bad", b'"good"'])
+        self.msgd.wait_for_ledger("away", received=2, invalid_json=1)
+        self.assertEqual(self.ctl("replay", "away"), "0 accepted, 1 refused\n")
+        self.assertEqual(json.loads(self.ctl("replay", "away", "--json")), {"accepted": 0, "refused": 1, "next": None})
+        self.msgd.wait_for_ledger("away", datagrams=2, received=4, invalid_json=3, queued=1)
+
+    def test_what_was_exported_can_be_sent_again(self):
+        n = self.fill()["spool"]["messages"]
+        self.other(lease_s=-1).close()
+        bare = self.ctl("export", "away", "--bare")
+        self.assertEqual(self.msgd.tool("msgsend", "other", "--ack", input=bare).returncode, 0)
+        received = self.printed("other", n)
+        self.assertEqual(sorted(m["message"]["n"] for m in received), list(range(2001 - n, 2001)))
+
     def test_msgls_counts_what_is_on_disk_and_says_how_it_is(self):
         endpoint = self.fill()
         row = next(line for line in self.msgd.tool("msgls").stdout.splitlines() if line.startswith("away"))
@@ -167,18 +255,26 @@ class Spool(Story):
     def test_words_that_are_wrong_are_named(self):
         self.msgd = self.start()
         self.assertIn("did you mean purge", self.ctl("purg", "a", status=64))
-        for words in (("show",), ("export", "A"), ("list", "a"), ("show", "a", "b"), ("purge", "a", "--count", "1")):
+        for words in (("show",), ("export", "A"), ("list", "a"), ("show", "a", "b"), ("purge", "a", "--count", "1"),
+                      ("replay",), ("replay", "a", "--to", "a"), ("replay", "a", "--to", "A"), ("replay", "a", "--number", "3-2"),
+                      ("replay", "a", "--number", "x"), ("replay", "a", "--count", "1"), ("show", "a", "--to", "b"),
+                      ("show", "a", "--bare")):
             self.ctl(*words, status=64)
         self.assertEqual(self.msgd.tool("msgctl", "metrics", "--count", "1").returncode, 64)
-        for verb in ("show", "export", "purge"):
+        for verb in ("show", "export", "purge", "replay"):
             self.ctl(verb, "nobody", status=68)
+        self.ctl("replay", "nobody", "--to", "a", status=68)
+        self.msgd.register("a")
+        self.ctl("replay", "a", "--to", "nobody", status=68)
+        self.fails("org.varlink.service.InvalidParameter", self.msgd.call, "SpoolReplay", name="a", to="a")
         self.fails("org.varlink.service.InvalidParameter", self.msgd.call, "SpoolRead", name="a", max=0)
 
     def test_it_is_for_the_owner_and_administrators(self):
         self.need_root()
         self.fill(300)
-        for verb in ("show", "export", "purge"):
+        for verb in ("show", "export", "purge", "replay"):
             self.ctl(verb, "away", status=77, uid=NOBODY)
+        self.ctl("replay", "away", "--to", "away2", status=77, uid=NOBODY)
         self.assertEqual(self.msgd.ledger("away")["dropped"], {})
 
 
