@@ -161,6 +161,14 @@ static inline uint32_t record_bytes(uint32_t content)
            ~(RING_RECORD_ALIGN - 1);
 }
 
+/* Whoever walks over records asks for the headers that come next: another core, or nobody, has them
+ * in its cache. Records in a row are mostly of one length. */
+#define RECORDS_AHEAD 12u
+static inline void record_prefetch_behind(const struct record *r, uint32_t bytes)
+{
+    __builtin_prefetch((const void *)((uintptr_t)r + (size_t)RECORDS_AHEAD * bytes));
+}
+
 static inline void *record_payload(struct record *r)
 {
     return r + 1;
