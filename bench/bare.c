@@ -3,11 +3,13 @@
  * What msgd is measured against: a program that binds the port itself and reads with recvmmsg.
  *
  *     bare [--count N] [--progress FILE] [--gro] [--idle MS] [--latency] [--unix PATH]
+ *          [--sockets N]
  *
  * Prints "port P" on stderr once it is bound, and one JSON object when N messages have come, or
  * none for MS after the first. Counts what has arrived in FILE after each read, as
  * tests/support/drain.c does. latency: of messages of `flood --stamp`. unix: a Unix datagram
- * socket, for socat.
+ * socket, for socat. sockets: so many, each with a line for its port, in an edge-triggered epoll
+ * set.
  */
 #include "tests/support/latency.h"
 #include "tests/support/payload.h"
@@ -21,6 +23,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -28,11 +31,14 @@
 #define MESSAGE_BYTES 9216
 #define MERGED_BYTES  65536
 #define BUFFER_BYTES  (4 * 1024 * 1024)
+#define EVENTS        256
 
 struct bare {
     int fd;
+    int epoll; /* many sockets; else 0 */
     bool is_gro, is_latency, is_over;
     int idle_ms;
+    unsigned n_sockets;
     const char *unix_path;
     uint64_t count;
     uint64_t received;
@@ -70,6 +76,18 @@ static void bind_socket(struct bare *b)
         fail("UDP_GRO");
     fprintf(stderr, "port %u\n", ntohs(here.sin_port));
     fflush(stderr);
+}
+
+static void bind_many(struct bare *b, unsigned n)
+{
+    b->epoll = epoll_create1(EPOLL_CLOEXEC);
+    for (unsigned i = 0; i < n; i++) {
+        bind_socket(b);
+        struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data.fd = b->fd};
+        if (epoll_ctl(b->epoll, EPOLL_CTL_ADD, b->fd, &event) < 0)
+            fail("epoll");
+    }
+    fputs("bound\n", stderr);
 }
 
 static void bind_unix(struct bare *b)
@@ -122,9 +140,9 @@ static void look_at(struct bare *b, const struct mmsghdr *m)
         latencies_add(&b->latencies, sent_ns);
 }
 
-static void receive(struct bare *b)
+static void receive_from(struct bare *b, int fd, int flags)
 {
-    int n = recvmmsg(b->fd, b->headers, BATCH, MSG_WAITFORONE, NULL);
+    int n = recvmmsg(fd, b->headers, BATCH, flags, NULL);
     b->is_over = n < 0 && errno == EAGAIN;
     if (n < 0 && errno != EINTR && errno != EAGAIN)
         fail("recvmmsg");
@@ -141,12 +159,25 @@ static void receive(struct bare *b)
         atomic_store_explicit(&b->progress->arrived, b->received, memory_order_release);
 }
 
+static void receive(struct bare *b)
+{
+    struct epoll_event events[EVENTS];
+    if (b->epoll == 0) {
+        receive_from(b, b->fd, MSG_WAITFORONE);
+        return;
+    }
+    int n = epoll_wait(b->epoll, events, EVENTS, -1);
+    for (int i = 0; i < n; i++)
+        receive_from(b, events[i].data.fd, MSG_DONTWAIT);
+    b->is_over = false;
+}
+
 static void parse_options(struct bare *b, int argc, char **argv)
 {
     static const struct option options[] = {{"count", 1, NULL, 'c'},   {"progress", 1, NULL, 'p'},
                                             {"gro", 0, NULL, 'g'},     {"idle", 1, NULL, 'i'},
                                             {"latency", 0, NULL, 'l'}, {"unix", 1, NULL, 'u'},
-                                            {NULL, 0, NULL, 0}};
+                                            {"sockets", 1, NULL, 's'}, {NULL, 0, NULL, 0}};
     int option;
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
         if (option == 'c')
@@ -161,6 +192,8 @@ static void parse_options(struct bare *b, int argc, char **argv)
             b->is_latency = true;
         else if (option == 'u')
             b->unix_path = optarg;
+        else if (option == 's')
+            b->n_sockets = (unsigned)atoi(optarg);
         else
             exit(64);
     }
@@ -176,6 +209,8 @@ int main(int argc, char **argv)
         fail("malloc");
     if (b.unix_path != NULL)
         bind_unix(&b);
+    else if (b.n_sockets > 0)
+        bind_many(&b, b.n_sockets);
     else
         bind_socket(&b);
     prepare(&b, buffers, each);

@@ -27,7 +27,7 @@ static int descriptor_of(const struct carrier *c)
 
     for (unsigned i = 0; c->udp < 0 && i < c->endpoint->n_sockets; i++)
         if (c->endpoint->sockets[i].family == family)
-            return c->endpoint->sockets[i].descriptor;
+            return c->endpoint->sockets[i].source.descriptor;
     return c->udp;
 }
 

@@ -121,8 +121,8 @@ static bool closing_step(struct worker *w, struct task *t)
     struct endpoint *e = CONTAINER_OF(t, struct endpoint, removal.task);
     struct removal *r = &e->removal;
 
-    if (e->n_open_handles > 0 || e->move.is_queued || w->n_snapshots > 0 ||
-        !list_is_empty(&e->carriers) || spooling_settle(e))
+    if (e->move.is_queued || w->n_snapshots > 0 || !list_is_empty(&e->carriers) ||
+        spooling_settle(e))
         return true;
     spooling_gone(e);
     command_finish(w, &r->command);

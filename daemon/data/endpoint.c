@@ -5,7 +5,6 @@
 #include "daemon/data/answers.h"
 #include "daemon/data/care.h"
 #include "daemon/data/intake.h"
-#include "daemon/data/polling.h"
 #include "daemon/data/socket.h"
 #include "daemon/data/spooling.h"
 #include "daemon/data/vault.h"
@@ -13,6 +12,7 @@
 #include <errno.h>
 #include <linux/sock_diag.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -59,7 +59,7 @@ static int open_socket(struct endpoint *e, const struct address *address, int *i
         return fd;
     }
     *s = (struct endpoint_socket){.endpoint = e,
-                                  .descriptor = fd,
+                                  .source = {.descriptor = fd},
                                   .family = address->family == ADDRESS_IPV4 ? AF_INET : AF_INET6};
     if (!is_adopted || !e->is_past)
         e->state->drops_before[e->n_sockets] =
@@ -213,7 +213,7 @@ int endpoint_open(struct endpoint **out, const struct endpoint_options *options,
 unsigned endpoint_descriptors(const struct endpoint *e, int descriptors[2])
 {
     for (unsigned i = 0; i < e->n_sockets; i++)
-        descriptors[i] = e->sockets[i].descriptor;
+        descriptors[i] = e->sockets[i].source.descriptor;
     return e->n_sockets;
 }
 
@@ -240,7 +240,7 @@ void endpoint_free(struct endpoint *e)
 void endpoint_discard(struct endpoint *e)
 {
     for (unsigned i = 0; i < e->n_sockets; i++)
-        close(e->sockets[i].descriptor);
+        close(e->sockets[i].source.descriptor);
     free_endpoint(e, e->is_past); /* it may be opened again */
 }
 
@@ -256,43 +256,25 @@ uint32_t endpoint_receive_buffer_granted(const struct endpoint *e)
 
 /* ---- Watching (worker) ---- */
 
-static void on_readable(uv_poll_t *poll, int status, int events)
+static void on_readable(struct event_source *source, uint32_t events)
 {
-    struct endpoint_socket *s = CONTAINER_OF(poll, struct endpoint_socket, poll);
+    struct endpoint_socket *s = CONTAINER_OF(source, struct endpoint_socket, source);
     struct endpoint *e = s->endpoint;
-    (void)events;
 
-    if (status < 0) {
-        /* libuv has stopped the watch: clear the socket's error and start again. */
-        int error = 0;
+    if ((events & EPOLLERR) != 0) {
+        int error = 0; /* reading it clears it */
         socklen_t length = sizeof(error);
-        (void)!getsockopt(s->descriptor, SOL_SOCKET, SO_ERROR, &error, &length);
-        int rc = uv_poll_start(poll, UV_READABLE, on_readable);
-        if (rc != 0)
-            endpoint_fail(e, rc);
+        (void)!getsockopt(source->descriptor, SOL_SOCKET, SO_ERROR, &error, &length);
     }
-    intake_read(e->worker->batch, s);
+    if (!intake_read(e->worker->batch, s))
+        event_source_again(e->worker, source);
     endpoint_move(e); /* what found no room before */
-    polling_arrived(e->worker);
-}
-
-static void on_socket_closed(uv_handle_t *handle)
-{
-    struct endpoint_socket *s = CONTAINER_OF(handle, struct endpoint_socket, poll);
-
-    close(s->descriptor);
-    s->endpoint->n_open_handles--;
 }
 
 int endpoint_watch(struct endpoint *e)
 {
     for (unsigned i = 0; i < e->n_sockets; i++) {
-        struct endpoint_socket *s = &e->sockets[i];
-        int rc = uv_poll_init(&e->worker->loop, &s->poll, s->descriptor);
-        if (rc != 0)
-            return error_trace(rc, "watch %s", e->settings.name);
-        e->n_open_handles++;
-        rc = uv_poll_start(&s->poll, UV_READABLE, on_readable);
+        int rc = event_source_start(e->worker, &e->sockets[i].source, on_readable);
         if (rc != 0)
             return error_trace(rc, "watch %s", e->settings.name);
     }
@@ -301,22 +283,15 @@ int endpoint_watch(struct endpoint *e)
 
 void endpoint_stop(struct endpoint *e)
 {
-    for (unsigned i = 0; i < e->n_sockets; i++) {
-        uv_handle_t *handle = (uv_handle_t *)&e->sockets[i].poll;
-        if (handle->type == UV_POLL && !uv_is_closing(handle))
-            uv_poll_stop(&e->sockets[i].poll);
-    }
+    for (unsigned i = 0; i < e->n_sockets; i++)
+        event_source_stop(e->worker, &e->sockets[i].source);
 }
 
 void endpoint_unwatch(struct endpoint *e)
 {
-    for (unsigned i = 0; i < e->n_sockets; i++) {
-        uv_handle_t *handle = (uv_handle_t *)&e->sockets[i].poll;
-        if (handle->type == UV_POLL && !uv_is_closing(handle))
-            uv_close(handle, on_socket_closed);
-        else if (handle->type != UV_POLL)
-            close(e->sockets[i].descriptor);
-    }
+    endpoint_stop(e);
+    for (unsigned i = 0; i < e->n_sockets; i++)
+        close(e->sockets[i].source.descriptor);
 }
 
 static void failed_done(struct command *c)
@@ -350,7 +325,8 @@ void endpoint_read_drops(struct endpoint *e)
     for (unsigned i = 0; i < e->n_sockets; i++) {
         uint32_t memory[SK_MEMINFO_VARS] = {0};
         socklen_t length = sizeof(memory);
-        if (getsockopt(e->sockets[i].descriptor, SOL_SOCKET, SO_MEMINFO, memory, &length) == 0)
+        if (getsockopt(e->sockets[i].source.descriptor, SOL_SOCKET, SO_MEMINFO, memory, &length) ==
+            0)
             note_drops(e->state, i, memory[SK_MEMINFO_DROPS]);
     }
     e->ledger->kernel_dropped = e->state->drops[0] + e->state->drops[1];

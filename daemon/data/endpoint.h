@@ -12,9 +12,8 @@ struct endpoint_spooling; /* data/spooling.h */
 struct store_spooled;
 
 struct endpoint_socket {
-    uv_poll_t poll;
+    struct event_source source;
     struct endpoint *endpoint;
-    int descriptor;
     int family; /* AF_INET, AF_INET6 */
 };
 
@@ -45,7 +44,6 @@ struct endpoint {
     struct sources sources;
     struct endpoint_socket sockets[2];
     unsigned n_sockets;
-    unsigned n_open_handles;
     uint32_t receive_buffer_granted;
     bool has_seen_gro;
     bool is_removed;
@@ -108,10 +106,9 @@ void endpoint_move(struct endpoint *e);
 void endpoint_free(struct endpoint *e);
 /* Starts to watch the sockets. 0 or -errno. */
 int endpoint_watch(struct endpoint *e) MUST_USE;
-/* Stops and closes them; n_open_handles falls to 0 as libuv lets go of each. */
+/* Stops and closes them. */
 void endpoint_unwatch(struct endpoint *e);
-/* Something is wrong with the endpoint's socket that reading does not clear: tells control, once.
- */
+/* It cannot be watched: tells control, once. */
 void endpoint_fail(struct endpoint *e, int error);
 
 /* Reads nothing more of its own accord. */

@@ -28,10 +28,12 @@
 #define BUFFER_BYTES    65536u
 /* Buffers are an odd number of cache lines apart, so that their beginnings do not share a cache
  * set. */
-#define BUFFER_STRIDE          (BUFFER_BYTES + JSON_TEXT_SLACK + 7 * 64)
-#define CONTROL_BYTES          128
-#define BATCHES_PER_TURN       16
-#define BATCHES_PER_DRAIN      4096
+#define BUFFER_STRIDE     (BUFFER_BYTES + JSON_TEXT_SLACK + 7 * 64)
+#define CONTROL_BYTES     128
+#define BATCHES_PER_TURN  16
+#define BATCHES_PER_DRAIN 4096
+/* Read from one socket or many: then consumers hear of it, else at the end of the turn. */
+#define FLUSH_PACKETS          16
 #define DROPS_READ_INTERVAL_MS 60000
 
 #define UNREAD UINT32_MAX /* a length that the kernel has not written */
@@ -325,7 +327,7 @@ static int read_batch(struct receive_batch *b, struct endpoint_socket *s)
     DURABLE_STEP();
     state->is_in_hand = true;
     DURABLE_STEP();
-    int n = recvmmsg(s->descriptor, b->messages, BATCH_DATAGRAMS, MSG_DONTWAIT, NULL);
+    int n = recvmmsg(s->source.descriptor, b->messages, BATCH_DATAGRAMS, MSG_DONTWAIT, NULL);
     int rc = n < 0 ? -errno : n;
     for (int i = 0; i < n; i++)
         intake_packet(s->endpoint, &b->messages[i]);
@@ -361,28 +363,32 @@ int receive_batch_read(struct receive_batch *b, int descriptor, datagram_seen se
     return n;
 }
 
-static void read_batches(struct receive_batch *b, struct endpoint_socket *s, unsigned max)
+/* A batch that is not full has seen the end (recvmmsg(2) goes on until EAGAIN). */
+static bool read_batches(struct receive_batch *b, struct endpoint_socket *s, unsigned max)
 {
     struct endpoint *e = s->endpoint;
+    bool is_empty = false;
 
-    for (unsigned i = 0; i < max; i++) {
+    for (unsigned i = 0; i < max && !is_empty; i++) {
         int n = read_batch(b, s);
-        if (n > 0)
+        if (n > 0 && (e->worker->n_unflushed += (unsigned)n) >= FLUSH_PACKETS)
             worker_flush(e->worker);
-        /* An error that the network left on the socket is cleared by being read. */
-        if (n == -EAGAIN || n == -ENOMEM || (n >= 0 && n < BATCH_DATAGRAMS))
+        if (n == -ENOMEM)
             break;
+        /* An error that the network left on the socket is cleared by being read. */
+        is_empty = n == -EAGAIN || (n >= 0 && n < BATCH_DATAGRAMS);
     }
     if (uv_now(&e->worker->loop) - e->drops_read_ms >= DROPS_READ_INTERVAL_MS)
         endpoint_read_drops(e); /* often enough that 32 bits do not go round unseen */
+    return is_empty;
 }
 
-void intake_read(struct receive_batch *b, struct endpoint_socket *s)
+bool intake_read(struct receive_batch *b, struct endpoint_socket *s)
 {
-    read_batches(b, s, BATCHES_PER_TURN);
+    return read_batches(b, s, BATCHES_PER_TURN);
 }
 
 void intake_drain(struct receive_batch *b, struct endpoint_socket *s)
 {
-    read_batches(b, s, BATCHES_PER_DRAIN);
+    (void)!read_batches(b, s, BATCHES_PER_DRAIN);
 }

@@ -16,8 +16,9 @@ struct end_intent *receive_batch_intent(struct receive_batch *b);
 /* Finishes a batch that a predecessor had in hand for e, but for the first n_done messages. */
 void intake_resume(struct receive_batch *b, struct endpoint *e, uint64_t n_done);
 
-/* Reads what is there, a bounded number of batches so that other endpoints get their turn. */
-void intake_read(struct receive_batch *b, struct endpoint_socket *s);
+/* Reads what is there, a bounded number of batches so that other endpoints get their turn. False:
+ * something may be left. */
+bool intake_read(struct receive_batch *b, struct endpoint_socket *s) MUST_USE;
 /* Reads until the socket is empty (bounded too): before it is closed. */
 void intake_drain(struct receive_batch *b, struct endpoint_socket *s);
 

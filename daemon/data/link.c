@@ -2,8 +2,6 @@
 /* One attached connection on one worker: its memory, its end. */
 #include "daemon/data/link.h"
 
-#include "daemon/data/polling.h"
-
 #include "daemon/data/sweep.h"
 
 #include <errno.h>
@@ -11,7 +9,6 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #define CHUNKS_OFFSET ((uint32_t)((sizeof(struct ring_header) + 4095) & ~(size_t)4095))
@@ -76,28 +73,19 @@ static void link_free(struct link *l)
         close(l->wake);
     if (l->wake_view >= 0)
         close(l->wake_view);
-    if (l->doorbell >= 0)
-        close(l->doorbell);
+    if (l->doorbell.descriptor >= 0)
+        close(l->doorbell.descriptor);
     free(l->lane.slots);
     free(l);
 }
 
-static void on_doorbell(uv_poll_t *poll, int status, int events)
+/* Each write to an eventfd is an edge, whatever has been read of it, so nothing is. */
+static void on_doorbell(struct event_source *source, uint32_t events)
 {
-    struct link *l = CONTAINER_OF(poll, struct link, doorbell_poll);
-    uint64_t rings;
-    struct iovec vector = {&rings, sizeof(rings)};
+    struct link *l = CONTAINER_OF(source, struct link, doorbell);
     (void)events;
 
-    if (status < 0) {
-        link_break(l, "its doorbell failed");
-        return;
-    }
-    /* The consumer shares the descriptor's O_NONBLOCK and can clear it. */
-    (void)!preadv2(l->doorbell, &vector, 1, -1, RWF_NOWAIT);
     link_read_outgoing(l);
-    worker_flush(l->worker);
-    polling_arrived(l->worker);
 }
 
 static void run_open(struct worker *w, struct command *c)
@@ -106,11 +94,7 @@ static void run_open(struct worker *w, struct command *c)
 
     l->lane.dirty = &w->dirty;
     sweep_add(w, l);
-    int rc = uv_poll_init(&w->loop, &l->doorbell_poll, l->doorbell);
-    if (rc == 0) {
-        l->is_handle_open = true;
-        rc = uv_poll_start(&l->doorbell_poll, UV_READABLE, on_doorbell);
-    }
+    int rc = event_source_start(w, &l->doorbell, on_doorbell);
     if (rc != 0)
         link_break(l, uv_strerror(rc));
 }
@@ -156,12 +140,12 @@ int link_open(struct link **out, struct worker *worker, void *context)
         return -ENOMEM;
     l->worker = worker;
     l->context = context;
-    l->wake = l->wake_view = l->doorbell = -1;
+    l->wake = l->wake_view = l->doorbell.descriptor = -1;
     l->answers.step = answer_step;
     int rc = open_memory(l, worker->options.link_arena_bytes);
     if (rc == 0)
         rc = open_wake(l);
-    if (rc == 0 && (l->doorbell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) < 0)
+    if (rc == 0 && (l->doorbell.descriptor = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) < 0)
         rc = error_trace(-errno, "eventfd");
     if (rc != 0) {
         link_free(l);
@@ -184,7 +168,7 @@ void link_descriptors(const struct link *l, int descriptors[N_LINK_DESCRIPTORS])
     descriptors[LINK_PAGE] = l->page.descriptor;
     descriptors[LINK_OUTGOING] = l->outgoing.descriptor;
     descriptors[LINK_WAKE] = l->wake_view;
-    descriptors[LINK_DOORBELL] = l->doorbell;
+    descriptors[LINK_DOORBELL] = l->doorbell.descriptor;
 }
 
 /* ---- Messages (worker) ---- */
@@ -204,15 +188,6 @@ void link_publish(struct link *l)
 
 /* ---- The end ---- */
 
-static void on_handle_closed(uv_handle_t *handle)
-{
-    struct link *l = CONTAINER_OF(handle, struct link, doorbell_poll);
-
-    l->is_handle_open = false;
-    if (l->state == LINK_CLOSED)
-        command_finish(l->worker, &l->close);
-}
-
 void link_left(struct link *l)
 {
     if (l->state != LINK_CLOSING || l->answers.is_queued)
@@ -220,18 +195,14 @@ void link_left(struct link *l)
     worker_flush(l->worker); /* so that the lane is in no list when it is freed */
     sweep_remove(l->worker, l);
     l->state = LINK_CLOSED;
-    if (l->is_handle_open)
-        uv_close((uv_handle_t *)&l->doorbell_poll, on_handle_closed);
-    else
-        command_finish(l->worker, &l->close);
+    command_finish(l->worker, &l->close);
 }
 
 /* Nothing the consumer does counts any more. */
 static void end(struct link *l)
 {
     atomic_store_explicit(&link_header(l)->state, RING_ENDED, memory_order_release);
-    if (l->is_handle_open)
-        uv_poll_stop(&l->doorbell_poll);
+    event_source_stop(l->worker, &l->doorbell);
     link_leave(l);
 }
 

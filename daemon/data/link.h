@@ -43,9 +43,7 @@ struct link {
     struct shared_memory outgoing; /* struct ring_outgoing */
     int wake;                      /* eventfd that only msgd has */
     int wake_view;                 /* epoll that watches it: the consumer's */
-    int doorbell;                  /* eventfd: consumer -> msgd; the consumer can make it block */
-    uv_poll_t doorbell_poll;
-    bool is_handle_open;
+    struct event_source doorbell;  /* eventfd: consumer -> msgd */
     uint64_t answers_end; /* of the outgoing ring: read up to there, `collectable` may be collected
                            */
     uint64_t collectable; /* how far the consumer had released before it wrote there */

@@ -10,6 +10,7 @@
 #include "daemon/core/reply_cache.h"
 #include "daemon/core/reply_limit.h"
 #include "daemon/core/spin.h"
+#include "daemon/data/event_source.h"
 #include "daemon/data/memory.h"
 #include "daemon/data/spsc.h"
 #include "daemon/data/vault.h"
@@ -58,11 +59,12 @@ struct spooling;      /* data/spooling.h */
 struct worker {
     uv_thread_t thread;
     uv_loop_t loop;
-    uv_async_t wake;   /* control -> worker; on the worker's loop */
-    uv_async_t *told;  /* worker -> control; on the control loop, freed in its close callback */
-    uv_idle_t idle;    /* active while tasks are queued */
-    uv_idle_t polling; /* active while it looks for what comes next before it sleeps */
+    uv_async_t wake;  /* control -> worker; on the worker's loop */
+    uv_async_t *told; /* worker -> control; on the control loop, freed in its close callback */
+    uv_idle_t idle;   /* active while tasks are queued */
+    int epoll;        /* data/event_source.c */
     struct spin spin;
+    bool is_polling; /* it looks for what comes next before it sleeps */
     long n_switched; /* against its will */
     struct worker_options options;
 
@@ -81,6 +83,7 @@ struct worker {
     struct dirty_lanes dirty;
     struct task *tasks;
     struct task **last_task;
+    unsigned n_unflushed; /* packets read since worker_flush */
     unsigned n_snapshots; /* under way: no endpoint goes before they are done */
     struct receive_batch *batch;
     struct link *links;

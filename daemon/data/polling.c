@@ -16,26 +16,25 @@ static bool was_disturbed(struct worker *w)
     return usage.ru_nivcsw != before;
 }
 
-/* While this is active, libuv looks at the descriptors without waiting. */
-static void on_turn(uv_idle_t *idle)
-{
-    struct worker *w = CONTAINER_OF(idle, struct worker, polling);
-    uint64_t now_ns = uv_hrtime();
-
-    if (now_ns < w->spin.until_ns)
-        return;
-    spin_ended(&w->spin, now_ns, was_disturbed(w));
-    uv_idle_stop(idle);
-}
-
-int polling_init(struct worker *w)
+void polling_init(struct worker *w)
 {
     spin_init(&w->spin, w->options.poll_ns);
-    return uv_idle_init(&w->loop, &w->polling);
+}
+
+int polling_timeout(struct worker *w, int timeout_ms)
+{
+    if (!w->is_polling || timeout_ms == 0)
+        return timeout_ms;
+    uint64_t now_ns = uv_hrtime();
+    if (now_ns < w->spin.until_ns)
+        return 0;
+    w->is_polling = false;
+    spin_ended(&w->spin, now_ns, was_disturbed(w));
+    return timeout_ms;
 }
 
 void polling_arrived(struct worker *w)
 {
     if (w->options.poll_ns > 0 && spin_arrived(&w->spin, uv_hrtime()))
-        uv_idle_start(&w->polling, on_turn);
+        w->is_polling = true;
 }

@@ -3,11 +3,11 @@
 #ifndef MSGD_DAEMON_DATA_POLLING_H
 #define MSGD_DAEMON_DATA_POLLING_H
 
-#include "daemon/base/error.h"
 #include "daemon/data/loop.h"
 
-/* 0 or -errno. */
-int polling_init(struct worker *w) MUST_USE;
+void polling_init(struct worker *w);
+/* How long to sleep, where timeout_ms is how long it could: 0 while it looks. */
+int polling_timeout(struct worker *w, int timeout_ms);
 /* Something has been read. */
 void polling_arrived(struct worker *w);
 

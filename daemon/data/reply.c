@@ -40,14 +40,14 @@ static int send_from(struct endpoint_socket *s, const struct address *from,
         h.msg_controllen = source_control((struct cmsghdr *)(void *)control, from);
     if (h.msg_controllen == 0)
         h.msg_control = NULL;
-    if (sendmsg(s->descriptor, &h, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
+    if (sendmsg(s->source.descriptor, &h, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
         return 0;
     if ((errno != EINVAL && errno != ENETUNREACH) || h.msg_control == NULL)
         return -errno;
     /* What was asked was a broadcast address: the interface's own answers. */
     h.msg_control = NULL;
     h.msg_controllen = 0;
-    return sendmsg(s->descriptor, &h, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0 ? 0 : -errno;
+    return sendmsg(s->source.descriptor, &h, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0 ? 0 : -errno;
 }
 
 /*

@@ -168,6 +168,7 @@ static void flush_lane(struct lane *lane)
 
 void worker_flush(struct worker *w)
 {
+    w->n_unflushed = 0;
     spooling_flush(w);
     while (w->dirty.first != NULL) {
         struct lane *lane = w->dirty.first;
@@ -188,11 +189,26 @@ void worker_flush(struct worker *w)
 
 /* ---- Life ---- */
 
+/* libuv has its part of a turn where it has something to do: often there are only datagrams. */
+static void turn(struct worker *w)
+{
+    int timeout_ms = polling_timeout(w, uv_backend_timeout(&w->loop));
+    bool is_libuv_ready;
+
+    if (event_sources_wait(w, timeout_ms, &is_libuv_ready) > 0) {
+        worker_flush(w);
+        polling_arrived(w);
+    }
+    if (is_libuv_ready || uv_backend_timeout(&w->loop) == 0)
+        uv_run(&w->loop, UV_RUN_NOWAIT);
+}
+
 static void run_thread(void *argument)
 {
     struct worker *w = argument;
 
-    uv_run(&w->loop, UV_RUN_DEFAULT);
+    while (uv_loop_alive(&w->loop))
+        turn(w);
 }
 
 static int open_loop(struct worker *w)
@@ -202,11 +218,12 @@ static int open_loop(struct worker *w)
     if (rc != 0)
         return rc;
     w->is_loop_open = true;
-    rc = watch_table_grow(&w->loop, w->options.max_descriptor);
+    polling_init(w);
+    rc = event_sources_open(w);
+    if (rc == 0)
+        rc = watch_table_grow(&w->loop, w->options.max_descriptor);
     if (rc == 0)
         rc = uv_idle_init(&w->loop, &w->idle);
-    if (rc == 0)
-        rc = polling_init(w);
     if (rc == 0)
         rc = sweep_init(w);
     if (rc == 0)
@@ -282,6 +299,7 @@ static void worker_free(struct worker *w)
         uv_walk(&w->loop, close_left, NULL);
         uv_run(&w->loop, UV_RUN_DEFAULT);
         uv_loop_close(&w->loop);
+        event_sources_close(w);
     }
     if (w->told != NULL)
         uv_close((uv_handle_t *)w->told, close_told);

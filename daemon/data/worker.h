@@ -69,8 +69,8 @@ struct worker_events {
     /* A tap has something to read: call tap_read. */
     void (*tapped)(void *context, struct tap *tap);
     /*
-     * The endpoint got a socket error that does not go away by reading (its interface vanished...).
-     * error: negative errno. It is no longer watched; remove it or open it again.
+     * A socket of the endpoint cannot be watched. error: negative errno. Remove it or open it
+     * again.
      */
     void (*endpoint_failed)(void *context, struct endpoint *endpoint, int error);
     /*

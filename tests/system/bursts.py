@@ -2,8 +2,10 @@
 """Bursts: the ledger is exact to the last datagram, also for those that the kernel dropped."""
 
 import json
+import os
+import signal
 
-from msgd_test import IS_INSTRUMENTED, LONG, Story, build_path, main
+from msgd_test import IS_INSTRUMENTED, LONG, Story, build_path, main, send_udp
 
 MANY = 20000 if IS_INSTRUMENTED else 1000000 if LONG else 200000
 
@@ -43,6 +45,13 @@ class Bursts(Story):
         self.msgd.register("small", receive_buffer_bytes=8192)
         self.flood("small", "--count", MANY // 4, "--how", "many")
         self.assertGreater(self.expect_exact("small")["kernel_dropped"], 0)
+
+    def test_what_one_turn_leaves_is_read_though_nothing_more_comes(self):
+        port = self.msgd.register("waiting", receive_buffer_bytes=4 << 20)[1]["port"]
+        os.kill(self.msgd.pid, signal.SIGSTOP)
+        self.msgd.sent["waiting"] = send_udp("127.0.0.1", port, ["1"] * 3000)
+        os.kill(self.msgd.pid, signal.SIGCONT)
+        self.expect_exact("waiting")
 
     def test_both_sockets_of_a_wildcard_count_into_one_ledger(self):
         self.msgd.register("both", address="*", receive_buffer_bytes=8192)
