@@ -12,8 +12,8 @@
 
 struct replay {
     struct call *call;
-    struct batch
-        batch;         /* what is given; the number of each is that which it has where it is from */
+    /* What is given; the number of each is that which it has where it is from. */
+    struct batch batch;
     bool is_datagrams; /* as in struct injection */
     uint64_t accepted, refused;
     uint64_t next; /* the number of the one that found no room, and ended it; 0: none */
