@@ -46,6 +46,7 @@ struct msgd_sender {
     int timeout_ms;
     uint32_t n_held;          /* messages that were put and not fetched */
     uint32_t n_put;           /* since something was last sent */
+    size_t last_length;       /* of the datagram that was put last */
     int error;                /* what the kernel said last, negative, or 0 */
     struct sender_list done;  /* decided, to be fetched */
     struct sender_list given; /* fetched: what they show is valid until the next call */

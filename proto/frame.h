@@ -112,7 +112,7 @@ struct frame {
     uint64_t token;              /* ping, pong: 16 hex digits */
     uint32_t n_sack;
     struct frame_slice body;
-    size_t pad_bytes; /* frame_write only: the datagram is padded to at least this length */
+    size_t pad_bytes; /* frame_write only: the datagram is padded to this length */
     struct frame_range sack[FRAME_SACK_MAX]; /* data: a flat array of offsets [begin, end, ...],
                                                 growing, behind ack; n_sack of them are set */
 };
@@ -129,9 +129,9 @@ int frame_parse(const uint8_t *bytes, size_t n, struct frame *out)
 
 /*
  * Writes a datagram: the members in f->members, is_fin, is_retry and the ranges of sack where they
- * are given, crc always. It is padded by its body where that is ignored (connect, ping, pong: to
- * the byte), else by a `pad` member (up to 9 bytes longer than asked). What the members hold must
- * be within their limits. Returns its length, or 0 if it does not fit into capacity, its header is
+ * are given, crc always. It is padded by its body where that is ignored (connect, ping, pong), else
+ * in its header, by a `pad` member or white space. What the members hold must be within their
+ * limits. Returns its length, or 0 if it does not fit into capacity, its header is
  * longer than FRAME_HEADER_MAX, or its type is FRAME_OTHER.
  */
 size_t frame_write(const struct frame *f, uint8_t *buf, size_t capacity);

@@ -194,11 +194,15 @@ static void put_members(struct writer *w, const struct frame *f)
 }
 
 /* A body that nobody reads may be as long as it must be; the length of the others is made up by a
- * member, which cannot be shorter than nothing. */
+ * member, or, where there is no room for its name, by white space. */
 static void put_padding(struct writer *w, size_t n_bytes)
 {
+    if (n_bytes < LENGTH(PAD_MEMBER)) {
+        put_fill(w, ' ', n_bytes);
+        return;
+    }
     put(w, PAD_MEMBER, LENGTH(PAD_MEMBER) - 1);
-    put_fill(w, '.', n_bytes > LENGTH(PAD_MEMBER) ? n_bytes - LENGTH(PAD_MEMBER) : 0);
+    put_fill(w, '.', n_bytes - LENGTH(PAD_MEMBER));
     put_character(w, '"');
 }
 

@@ -92,13 +92,17 @@ static void pads(struct frame f, size_t n_bytes)
     uint8_t bytes[8192];
     struct frame again;
 
+    f.pad_bytes = 0;
+
+    size_t bare = frame_write(&f, bytes, sizeof bytes);
+
     f.pad_bytes = n_bytes;
 
     size_t n = frame_write(&f, bytes, sizeof bytes);
 
     if (n == 0)
         return;
-    HOLDS(n >= n_bytes && frame_parse(bytes, n, &again) == 0);
+    HOLDS(n == (n_bytes > bare ? n_bytes : bare) && frame_parse(bytes, n, &again) == 0);
     f.body = again.body;
     same_frame(&f, &again);
 }

@@ -1,14 +1,29 @@
 /* SPDX-License-Identifier: MIT */
-/* A sender whose kernel takes and refuses what the test says. Linked with --wrap=sendmmsg. */
+/* A sender whose kernel takes and refuses what the test says. Linked with
+ * --wrap=sendmmsg,--wrap=getsockopt. */
 #include "client/msgd.h"
 #include "tests/unit/client_fake_kernel.h"
 
 #include <criterion/criterion.h>
+#include <netinet/in.h>
 
 /* Messages under way at first (docs/protocol.md, "What a sender does"). */
 #define FIRST_WINDOW 10
 /* Of a datagram whose message is short. */
 #define SHORT 128
+
+static int path_mtu; /* 0: that of the loopback device */
+
+int __real_getsockopt(int fd, int level, int name, void *value, socklen_t *length);
+int __wrap_getsockopt(int fd, int level, int name, void *value, socklen_t *length);
+
+int __wrap_getsockopt(int fd, int level, int name, void *value, socklen_t *length)
+{
+    if (level != IPPROTO_IP || name != IP_MTU || path_mtu == 0)
+        return __real_getsockopt(fd, level, name, value, length);
+    memcpy(value, &path_mtu, sizeof path_mtu);
+    return 0;
+}
 
 static struct msgd_sender *sender(void)
 {
@@ -20,7 +35,7 @@ static struct msgd_sender *sender(void)
 /* A JSON text of n bytes. */
 static void put(struct msgd_sender *s, size_t n)
 {
-    char text[512];
+    char text[1600];
     memset(text, ' ', sizeof text);
     text[0] = '1';
     const struct msgd_send m = {.data = text, .length = n};
@@ -55,23 +70,63 @@ Test(client_sender_kernel, messages_of_one_length_are_one_train)
     s = msgd_sender_close(s);
 }
 
+/* Lengths of texts, which all have headers of one length. */
+static void put_lengths(struct msgd_sender *s, const size_t *lengths, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        put(s, lengths[i]);
+}
+
 Test(client_sender_kernel, a_shorter_one_ends_a_train_and_a_longer_one_begins_another)
 {
     struct msgd_sender *s = sender();
 
     begin(true, NULL, 0);
-    put(s, 300);
-    put(s, 300);
-    put(s, 200);
-    put(s, 200);
-    put(s, 400);
-    put(s, 400);
+    put_lengths(s, (size_t[]){600, 600, 300, 300, 800, 800}, 6);
     send_due(s, 0, 0);
     cr_assert_eq(n_taken, 3u);
-    size_t headers = taken[0] - 800;
-    cr_expect_eq(headers % 3, 0u);
-    cr_expect_eq(taken[1], 200 + headers / 3);
-    cr_expect_eq(taken[2], 800 + headers / 3 * 2);
+    size_t header = (taken[0] - 1500) / 3;
+    cr_expect_eq(taken[0], 1500 + 3 * header);
+    cr_expect_eq(taken[1], 300 + header);
+    cr_expect_eq(taken[2], 1600 + 2 * header);
+    s = msgd_sender_close(s);
+}
+
+Test(client_sender_kernel, within_a_host_similar_lengths_are_made_one)
+{
+    struct msgd_sender *s = sender();
+
+    begin(true, NULL, 0);
+    put_lengths(s, (size_t[]){300, 299, 292, 291, 290, 256, 300}, 7);
+    send_due(s, 0, 0);
+    cr_assert_eq(n_taken, 1u);
+    cr_expect_eq(n_parts, 7u);
+    cr_expect_eq(taken[0] % 7, 0u);
+    s = msgd_sender_close(s);
+}
+
+Test(client_sender_kernel, on_a_network_no_byte_is_added)
+{
+    path_mtu = 1500;
+    struct msgd_sender *s = sender();
+
+    begin(true, NULL, 0);
+    put_lengths(s, (size_t[]){300, 290, 280}, 3);
+    send_due(s, 0, 0);
+    cr_assert_eq(n_taken, 2u);
+    cr_expect_eq(2 * taken[1] - taken[0], (size_t)2 * 280 - 300 - 290);
+    s = msgd_sender_close(s);
+}
+
+Test(client_sender_kernel, what_the_network_cuts_is_no_part_of_a_train)
+{
+    path_mtu = 1500;
+    struct msgd_sender *s = sender();
+
+    begin(true, NULL, 0);
+    put_lengths(s, (size_t[]){1500, 1500}, 2);
+    send_due(s, 0, 0);
+    cr_assert_eq(n_taken, 2u);
     s = msgd_sender_close(s);
 }
 
@@ -93,9 +148,7 @@ Test(client_sender_kernel, what_was_not_taken_goes_with_the_next_call)
     struct msgd_sender *s = sender();
 
     begin(true, (struct step[]){{.most = 1}, {.error = EINTR}, {.error = EAGAIN}}, 3);
-    put(s, 200);
-    put(s, 300);
-    put(s, 300);
+    put_lengths(s, (size_t[]){200, 300, 300}, 3);
     send_due(s, 0, 0);
     cr_assert_eq(n_taken, 1u);
     send_due(s, 0, 0);
