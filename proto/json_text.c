@@ -18,16 +18,37 @@
 _Static_assert(JSON_TEXT_SLACK >= BLOCK_BYTES - 1, "the last block may hold one byte of text");
 
 static json_walk choose;
+static json_row choose_row;
 static _Atomic(json_walk *) chosen = choose;
+static _Atomic(json_row *) chosen_row = choose_row;
 
-static bool choose(const uint8_t *p, size_t n, const uint8_t *tail)
+static size_t no_row(const uint8_t *p, size_t n, size_t n_texts)
+{
+    (void)p, (void)n, (void)n_texts;
+    return 0;
+}
+
+static const struct json_variant *choose_both(void)
 {
     const struct json_variant *best = json_variants;
 
     while (!best->is_usable())
         best++;
     atomic_store_explicit(&chosen, best->walk, memory_order_relaxed);
-    return best->walk(p, n, tail);
+    atomic_store_explicit(&chosen_row, best->row != NULL ? best->row : no_row,
+                          memory_order_relaxed);
+    return best;
+}
+
+static bool choose(const uint8_t *p, size_t n, const uint8_t *tail)
+{
+    return choose_both()->walk(p, n, tail);
+}
+
+static size_t choose_row(const uint8_t *p, size_t n, size_t n_texts)
+{
+    (void)choose_both();
+    return json_text_count_valid(p, n, n_texts);
 }
 
 static inline bool is_space(uint8_t c)
@@ -101,6 +122,11 @@ static inline json_walk *best_walk(void)
 bool json_text_is_valid_padded(const uint8_t *bytes, size_t n)
 {
     return text_is_valid(best_walk(), bytes, n, true);
+}
+
+size_t json_text_count_valid(const uint8_t *bytes, size_t n, size_t n_texts)
+{
+    return atomic_load_explicit(&chosen_row, memory_order_relaxed)(bytes, n, n_texts);
 }
 
 bool json_text_is_valid(const uint8_t *bytes, size_t n)

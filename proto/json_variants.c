@@ -23,13 +23,13 @@ static bool has_all(void)
 
 const struct json_variant json_variants[] = {
 #if defined(__x86_64__)
-    {"avx512", has_avx512, json_walk_avx512},
-    {"avx2", has_avx2, json_walk_avx2},
-    {"sse2", has_all, json_walk_sse2},
+    {"avx512", has_avx512, json_walk_avx512, json_row_avx512},
+    {"avx2", has_avx2, json_walk_avx2, NULL},
+    {"sse2", has_all, json_walk_sse2, NULL},
 #elif defined(__aarch64__)
-    {"neon", has_all, json_walk_neon},
+    {"neon", has_all, json_walk_neon, NULL},
 #endif
-    {"portable", has_all, json_walk_portable},
+    {"portable", has_all, json_walk_portable, NULL},
 };
 
 const size_t n_json_variants = sizeof json_variants / sizeof *json_variants;

@@ -14,6 +14,14 @@
  */
 typedef bool json_walk(const uint8_t *p, size_t n, const uint8_t *tail);
 
+/*
+ * Texts of n bytes each, one behind the other: how many of the first of n_texts have been walked
+ * side by side and are objects or arrays, all of them valid, without white space around them. 0:
+ * each is to be asked by itself. Only the texts are read.
+ */
+typedef size_t json_row(const uint8_t *p, size_t n, size_t n_texts);
+
+json_row json_row_avx512;
 json_walk json_walk_avx512;
 json_walk json_walk_avx512_short; /* for json_walk_avx512 */
 json_walk json_walk_avx2;
@@ -25,6 +33,7 @@ struct json_variant {
     const char *name;
     bool (*is_usable)(void); /* on this processor */
     json_walk *walk;
+    json_row *row; /* NULL: it has none */
 };
 
 /* The best first; the last is usable everywhere. */

@@ -125,25 +125,43 @@ ALWAYS_INLINE uint64_t nesting_follow(struct nesting *nesting, uint64_t brackets
     return result | (~done & in_object);
 }
 
-/* Words and brackets, block by block. The bytes that have an object around them. */
+/* What of each block is outside strings and has to be followed. */
+struct blocks {
+    uint64_t word[LANES], brackets[LANES], open[LANES], curly[LANES];
+};
+
+ALWAYS_INLINE void blocks_load(struct blocks *b, const struct classes *c, words string)
+{
+    words outside = c->word & ~string, both = (c->open | c->close) & ~string;
+
+    memcpy(b->word, &outside, sizeof b->word);
+    memcpy(b->brackets, &both, sizeof b->brackets);
+    memcpy(b->open, &c->open, sizeof b->open);
+    memcpy(b->curly, &c->curly, sizeof b->curly);
+}
+
+/* Words and brackets of block i, which is at p. Its bytes that have an object around them. */
+ALWAYS_INLINE uint64_t block_follow(const struct blocks *b, size_t i, struct nesting *nesting,
+                                    const uint8_t *p, const uint8_t *end, bool *is_wrong)
+{
+    for (uint64_t left = b->word[i]; left != 0; left &= left - 1)
+        *is_wrong |= !word_is_right(p + (unsigned)__builtin_ctzll(left), end);
+    return nesting_follow(nesting, b->brackets[i], b->open[i], b->curly[i], is_wrong);
+}
+
+/* The same, block by block. */
 ALWAYS_INLINE words blocks_follow(struct walk *w, struct nesting *nesting, const uint8_t *p,
                                   size_t n, const struct classes *c, words string, bool *is_wrong)
 {
-    uint64_t word[LANES], brackets[LANES], open[LANES], curly[LANES];
     uint64_t in_object[LANES] = {0};
-    words outside = c->word & ~string, both = (c->open | c->close) & ~string, result;
+    struct blocks blocks;
+    words result;
 
-    memcpy(word, &outside, sizeof word);
-    memcpy(brackets, &both, sizeof brackets);
-    memcpy(open, &c->open, sizeof open);
-    memcpy(curly, &c->curly, sizeof curly);
-    brackets[0] &= ~w->first;
+    blocks_load(&blocks, c, string);
+    blocks.brackets[0] &= ~w->first;
     w->first = 0;
     for (size_t i = 0; i < LANES && i * BLOCK_BYTES < n; i++) {
-        for (uint64_t left = word[i]; left != 0; left &= left - 1)
-            *is_wrong |=
-                !word_is_right(p + i * BLOCK_BYTES + (unsigned)__builtin_ctzll(left), w->end);
-        in_object[i] = nesting_follow(nesting, brackets[i], open[i], curly[i], is_wrong);
+        in_object[i] = block_follow(&blocks, i, nesting, p + i * BLOCK_BYTES, w->end, is_wrong);
         if (*is_wrong)
             break; /* before the depth leaves the stack */
     }

@@ -146,3 +146,134 @@ bool json_walk_avx512(const uint8_t *p, size_t n, const uint8_t *tail)
 {
     return n <= SHORT_BYTES ? json_walk_avx512_short(p, n, tail) : walk(p, n, tail);
 }
+
+/* ---- Rows ---- */
+
+/*
+ * Texts side by side, each in `lanes` words of its own. Nothing is carried out of a text that is
+ * valid: its last byte is a bracket outside strings, and only spaces follow. So each is walked as
+ * if it were alone, up to the first that is wrong.
+ */
+struct row {
+    const uint8_t *p;
+    size_t n;        /* bytes of each text */
+    unsigned lanes;  /* a power of two */
+    unsigned begins; /* lanes in which a text begins */
+    words first;     /* its first byte */
+    words last;
+};
+
+ALWAYS_INLINE struct row row_of(const uint8_t *p, size_t n, unsigned lanes)
+{
+    unsigned begins = 0xffu / ((1u << lanes) - 1);
+    unsigned ends = begins << (n - 1) / BLOCK_BYTES;
+    long long last = (long long)(UINT64_C(1) << (n - 1) % BLOCK_BYTES);
+
+    return (struct row){.p = p,
+                        .n = n,
+                        .lanes = lanes,
+                        .begins = begins,
+                        .first = (words)_mm512_maskz_set1_epi64((__mmask8)begins, 1),
+                        .last = (words)_mm512_maskz_set1_epi64((__mmask8)ends, last)};
+}
+
+ALWAYS_INLINE void row_load(const struct row *row, struct planes *planes)
+{
+    __m512i r[LANES];
+
+#pragma GCC unroll 8
+    for (size_t i = 0; i < LANES; i++) {
+        size_t at = i % row->lanes * BLOCK_BYTES;
+
+        r[i] = block_load(row->p + i / row->lanes * row->n + at, at < row->n ? row->n - at : 0);
+    }
+    transpose(r, planes->b);
+}
+
+/* Words and brackets, text by text. As blocks_follow. */
+static __attribute__((noinline)) words row_follow(const struct row *row, const struct classes *c,
+                                                  words string, bool *is_wrong)
+{
+    uint64_t in_object[LANES] = {0};
+    struct blocks blocks;
+    struct nesting nesting;
+    words result;
+
+    blocks_load(&blocks, c, string);
+    for (size_t i = 0; i < LANES && !*is_wrong; i++) {
+        const uint8_t *text = row->p + i / row->lanes * row->n;
+        size_t place = i % row->lanes;
+
+        if (place == 0) {
+            nesting_begin(&nesting, *text);
+            blocks.brackets[i] &= ~UINT64_C(1);
+        }
+        in_object[i] =
+            block_follow(&blocks, i, &nesting, text + place * BLOCK_BYTES, text + row->n, is_wrong);
+        *is_wrong |= place + 1 == row->lanes && nesting.depth != 0;
+    }
+    memcpy(&result, in_object, sizeof result);
+    return result;
+}
+
+/* The bytes that have an object around them where no text has brackets but the outer ones. */
+ALWAYS_INLINE words row_surround(const struct row *row, const struct classes *c)
+{
+    const __m512i lane = _mm512_setr_epi64(0, 1, 2, 3, 4, 5, 6, 7);
+    __m512i begin = _mm512_and_si512(lane, _mm512_set1_epi64(-(long long)row->lanes));
+
+    return -((words)_mm512_permutexvar_epi64(begin, (__m512i)c->curly) & 1);
+}
+
+ALWAYS_INLINE bool row_is_valid(const struct row *row)
+{
+    struct walk w;
+    struct strings strings;
+    struct planes planes;
+    struct classes c;
+    words wrong = {0}, in_object;
+    bool is_wrong = false;
+
+    walk_begin(&w, row->p, row->n);
+    w.carry.other.run = row->begins;
+    row_load(row, &planes);
+    planes_classify(&planes, &c);
+    if (words_any(c.backslash | c.high)) {
+        strings_begin(&strings);
+        wrong = strings_check(&strings, &planes, c.backslash, &c.quote);
+    }
+
+    words string = words_string(words_odd(c.quote), &w.in_string);
+    words inner = ((c.open | c.close) & ~(row->first | row->last)) | c.word;
+
+    wrong |= (row->first & (string | ~c.open)) | (row->last & ~c.close) | (c.control & string);
+    if (words_any(inner & ~string))
+        in_object = row_follow(row, &c, string, &is_wrong);
+    else
+        in_object = row_surround(row, &c);
+    wrong |= grammar_check(&w, &c, string, in_object);
+    return !is_wrong && w.in_string == 0 && !words_any(wrong);
+}
+
+/* With a constant number of lanes the compiler knows where each block lies. */
+ALWAYS_INLINE size_t row_check(const uint8_t *p, size_t n, size_t n_texts, unsigned lanes)
+{
+    if (n_texts < LANES / lanes)
+        return 0;
+
+    struct row row = row_of(p, n, lanes);
+
+    return row_is_valid(&row) ? LANES / lanes : 0;
+}
+
+size_t json_row_avx512(const uint8_t *p, size_t n, size_t n_texts)
+{
+    /* As the first one begins and ends, so do the others, mostly. */
+    if (n < 2 || (p[0] | 0x20) != '{' || (p[n - 1] | 0x20) != '}')
+        return 0;
+    if (n <= BLOCK_BYTES)
+        return row_check(p, n, n_texts, 1);
+    if (n <= 2 * BLOCK_BYTES)
+        return row_check(p, n, n_texts, 2);
+    return n <= 4 * BLOCK_BYTES ? row_check(p, n, n_texts, 4) : 0;
+}

@@ -110,7 +110,7 @@ static int check(const struct endpoint *e, const struct arrival *a, bool is_allo
         return DROP_TRUNCATED;
     if (a->n_bytes > s->max_message_bytes)
         return DROP_TOO_LARGE;
-    if (s->format == FORMAT_RAW)
+    if (s->format == FORMAT_RAW || a->is_valid_text)
         return MESSAGE_KEPT;
     switch (datagram_classify(a->bytes, a->n_bytes)) {
     case DATAGRAM_PLAIN:
@@ -252,14 +252,27 @@ static inline struct arrival arrival_of(struct mmsghdr *m, uint16_t to_port, siz
     return a;
 }
 
+/* How many of the next datagrams are valid, as far as that is found out for several at once. */
+static size_t count_valid(const struct endpoint *e, const uint8_t *bytes, size_t left,
+                          size_t segment)
+{
+    return left > segment && e->settings.format == FORMAT_JSON
+               ? json_text_count_valid(bytes, segment, left / segment)
+               : 0;
+}
+
 static void intake_packet(struct endpoint *e, struct mmsghdr *m)
 {
-    size_t segment, left = m->msg_len;
+    size_t segment, left = m->msg_len, n_valid = 0;
     struct arrival a = arrival_of(m, e->settings.address.port, &segment);
 
     if (segment < left)
         e->has_seen_gro = true;
     do {
+        if (n_valid == 0)
+            n_valid = count_valid(e, a.bytes, left, segment);
+        a.is_valid_text = n_valid > 0;
+        n_valid -= a.is_valid_text;
         a.n_bytes = left < segment ? left : segment;
         e->ledger->datagrams++;
         (void)!intake_datagram(e, &a);

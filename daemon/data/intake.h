@@ -29,9 +29,10 @@ struct arrival {
     const uint8_t *bytes;
     size_t n_bytes;
     bool is_truncated;
-    uint64_t n_done; /* of its messages, the first: nothing more is to become of them */
-    bool is_kept;    /* given again: refused, it stays where it is, and nobody is answered */
-    bool is_message; /* by itself, whatever it begins with */
+    bool is_valid_text; /* it has been found to be JSON, and begins with a bracket */
+    uint64_t n_done;    /* of its messages, the first: nothing more is to become of them */
+    bool is_kept;       /* given again: refused, it stays where it is, and nobody is answered */
+    bool is_message;    /* by itself, whatever it begins with */
 };
 
 /* Into the mailbox and the taps. As mailbox_put. */

@@ -5,11 +5,14 @@
 
 #include "proto/json_text.h"
 #include "proto/json_variants.h"
+#include "tests/support/json_row.h"
 
 #include <criterion/criterion.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
+
+#define MAX_ROW_TEXT 300 /* longer ones are in no row */
 
 struct text {
     const char *name;
@@ -57,6 +60,10 @@ static inline void variant_says(const struct json_variant *v, struct fence *f, c
         cr_assert_eq(json_text_is_valid_by(v->walk, text, t->n, true), is_valid,
                      "%s: %s, padded, %02x", t->name, v->name, (unsigned char)slacks[i]);
     }
+    if (v->row == NULL || t->n < 2 || t->n > MAX_ROW_TEXT)
+        return;
+    text = f->memory + f->n - ROW_TEXTS * t->n;
+    cr_assert(row_agrees(v->row, t->bytes, t->n, is_valid, text), "%s: %s, row", t->name, v->name);
 }
 
 /* Every variant that this processor has, and the plain one. */
