@@ -18,7 +18,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define POLL_AUTO (-1)
+#define MICROSECONDS_AUTO (-1)
 
 struct config_limits {
     struct quota_limits quota;
@@ -49,7 +49,8 @@ struct config {
     char *socket_path;
     char *state_directory;
     uint32_t workers;
-    int64_t poll_us; /* or POLL_AUTO */
+    int64_t poll_us;     /* or MICROSECONDS_AUTO */
+    int64_t coalesce_us; /* the same */
     struct port_span port_range;
     struct port_span session_port_range;
     struct config_limits limits;

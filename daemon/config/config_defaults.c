@@ -102,7 +102,8 @@ int config_init_defaults(struct config *config, const struct config_environment 
     json_input_guard();
     *config = (struct config){
         .workers = 1,
-        .poll_us = POLL_AUTO,
+        .poll_us = MICROSECONDS_AUTO,
+        .coalesce_us = MICROSECONDS_AUTO,
         .port_range = {10000, 24999},
         .session_port_range = {25000, 29999},
         .limits = {.quota = {.endpoints_per_uid = 16384,

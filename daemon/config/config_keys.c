@@ -10,7 +10,7 @@
 /* Of which each worker has so many: 1 GiB. */
 #define MAX_SOURCES_KEPT      (1 << 20)
 #define MAX_REPLY_CACHE_BYTES (1 << 30)
-#define MAX_POLL_US           1000
+#define MAX_PAUSE_US          1000
 #define MIN_SPOOL_BYTES       (8 * 1024 * 1024)
 #define MIN_JOURNAL_BYTES     (INT64_C(1) << 20)
 #define MAX_JOURNAL_BYTES     (INT64_C(1) << 30)
@@ -44,17 +44,27 @@ static int read_workers(struct reader *r, json_t *value, const struct place *pla
     return outcome;
 }
 
-static int read_poll_us(struct reader *r, json_t *value, const struct place *place)
+static int read_pause_us(struct reader *r, json_t *value, const struct place *place, int64_t *out)
 {
     if (json_is_string(value) && strcmp(json_string_value(value), "auto") == 0) {
-        r->config->poll_us = POLL_AUTO;
+        *out = MICROSECONDS_AUTO;
         return 0;
     }
     if (!json_is_integer(value) || json_integer_value(value) < 0 ||
-        json_integer_value(value) > MAX_POLL_US)
+        json_integer_value(value) > MAX_PAUSE_US)
         return reader_refuse(r, place, "\"auto\", or an integer from 0 to 1000");
-    r->config->poll_us = json_integer_value(value);
+    *out = json_integer_value(value);
     return 0;
+}
+
+static int read_poll_us(struct reader *r, json_t *value, const struct place *place)
+{
+    return read_pause_us(r, value, place, &r->config->poll_us);
+}
+
+static int read_coalesce_us(struct reader *r, json_t *value, const struct place *place)
+{
+    return read_pause_us(r, value, place, &r->config->coalesce_us);
 }
 
 static int read_port_range(struct reader *r, json_t *value, const struct place *place)
@@ -195,11 +205,17 @@ static int read_limits(struct reader *r, json_t *value, const struct place *plac
 
 /* Limits come before the endpoints that are held to them. */
 static const struct key keys[] = {
-    {"control", read_control},       {"state", read_state},
-    {"workers", read_workers},       {"poll_us", read_poll_us},
-    {"port_range", read_port_range}, {"session_port_range", read_session_port_range},
-    {"limits", read_limits},         {"policy", read_policy},
-    {"endpoints", read_endpoints},   {NULL, NULL},
+    {"control", read_control},
+    {"state", read_state},
+    {"workers", read_workers},
+    {"poll_us", read_poll_us},
+    {"coalesce_us", read_coalesce_us},
+    {"port_range", read_port_range},
+    {"session_port_range", read_session_port_range},
+    {"limits", read_limits},
+    {"policy", read_policy},
+    {"endpoints", read_endpoints},
+    {NULL, NULL},
 };
 
 int config_keys_read(struct reader *r, json_t *root)

@@ -171,9 +171,12 @@ static void settle(uv_prepare_t *prepare)
  */
 #define AUTO_POLL_NS UINT64_C(50000)
 
-static uint64_t poll_ns(const struct config *config)
+/* As long as network cards let packets gather at most. */
+#define AUTO_COALESCE_NS UINT64_C(200000)
+
+static uint64_t ns_or_auto(int64_t us, uint64_t auto_ns)
 {
-    return config->poll_us == POLL_AUTO ? AUTO_POLL_NS : (uint64_t)config->poll_us * 1000;
+    return us == MICROSECONDS_AUTO ? auto_ns : (uint64_t)us * 1000;
 }
 
 static int start_workers(struct control *control)
@@ -195,7 +198,8 @@ static int start_workers(struct control *control)
         .replies_per_source = control->config.limits.replies_per_source,
         .answers_per_source = control->config.limits.answers_per_source,
         .max_sources = control->config.limits.sources,
-        .poll_ns = poll_ns(&control->config),
+        .poll_ns = ns_or_auto(control->config.poll_us, AUTO_POLL_NS),
+        .coalesce_ns = ns_or_auto(control->config.coalesce_us, AUTO_COALESCE_NS),
         .reply_cache_bytes = control->config.limits.reply_cache_bytes,
         .link_arena_bytes = LINK_ARENA_BYTES,
         .vault = control->vault,

@@ -220,6 +220,7 @@ static void put_workers(FILE *out, const struct metrics *m)
         sum.replies_refused += m->workers[i].replies_refused;
         sum.answers_suppressed += m->workers[i].answers_suppressed;
         sum.answers_limited += m->workers[i].answers_limited;
+        sum.reads_coalesced += m->workers[i].reads_coalesced;
         sum.bytes_resident += m->workers[i].bytes_resident;
     }
     put_sum(out, "quarantine_missed_total", "counter",
@@ -237,6 +238,8 @@ static void put_workers(FILE *out, const struct metrics *m)
             sum.answers_suppressed);
     put_sum(out, "answers_limited_total", "counter",
             "Answers of msgd's own refused by answers_per_source.", sum.answers_limited);
+    put_sum(out, "reads_coalesced_total", "counter",
+            "Reads before which a worker let datagrams gather.", sum.reads_coalesced);
     put_sum(out, "arena_bytes", "gauge", "Memory that messages lie in.", sum.bytes_resident);
 }
 

@@ -36,6 +36,7 @@ static void keep_fixed(struct config *now, struct config *fresh)
     warn_if(strcmp(now->state_directory, fresh->state_directory) != 0, "state");
     warn_if(now->workers != fresh->workers, "workers");
     warn_if(now->poll_us != fresh->poll_us, "poll_us");
+    warn_if(now->coalesce_us != fresh->coalesce_us, "coalesce_us");
     keep_limits(&now->limits, &fresh->limits);
     fresh->socket_path = now->socket_path;
     fresh->state_directory = now->state_directory;
@@ -43,6 +44,7 @@ static void keep_fixed(struct config *now, struct config *fresh)
     now->state_directory = state_directory;
     fresh->workers = now->workers;
     fresh->poll_us = now->poll_us;
+    fresh->coalesce_us = now->coalesce_us;
 }
 
 static void swap(struct control *control, struct config *fresh)

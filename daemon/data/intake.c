@@ -328,6 +328,23 @@ void intake_resume(struct receive_batch *b, struct endpoint *e, uint64_t n_done)
 
 /* ---- Batches ---- */
 
+/* For who decides when to look again (core/coalesce.h). datagrams: that there had been before. */
+static void note_arrivals(const struct endpoint *e, struct receive_batch *b, int n,
+                          uint64_t datagrams)
+{
+    struct arrivals *a = &e->worker->arrivals;
+    struct record last = {0};
+
+    (void)!read_control(&last, &b->messages[n - 1].msg_hdr);
+    a->last_clock_ns = last.time_ns;
+    a->n_packets += (uint32_t)n;
+    a->n_datagrams += (uint32_t)(e->ledger->datagrams - datagrams);
+    for (int i = 0; i < n; i++)
+        a->n_bytes += b->messages[i].msg_len;
+    if (a->room_bytes == 0 || a->room_bytes > e->receive_buffer_granted)
+        a->room_bytes = e->receive_buffer_granted;
+}
+
 /* Returns how many packets were read, or -errno. */
 static int read_batch(struct receive_batch *b, struct endpoint_socket *s)
 {
@@ -344,6 +361,8 @@ static int read_batch(struct receive_batch *b, struct endpoint_socket *s)
     int rc = n < 0 ? -errno : n;
     for (int i = 0; i < n; i++)
         intake_packet(s->endpoint, &b->messages[i]);
+    if (n > 0)
+        note_arrivals(e, b, n, state->datagrams);
     DURABLE_STEP();
     state->is_in_hand = false;
     DURABLE_STEP();
@@ -391,6 +410,8 @@ static bool read_batches(struct receive_batch *b, struct endpoint_socket *s, uns
         /* An error that the network left on the socket is cleared by being read. */
         is_empty = n == -EAGAIN || (n >= 0 && n < BATCH_DATAGRAMS);
     }
+    if (!is_empty)
+        e->worker->arrivals.is_more = true;
     if (uv_now(&e->worker->loop) - e->drops_read_ms >= DROPS_READ_INTERVAL_MS)
         endpoint_read_drops(e); /* often enough that 32 bits do not go round unseen */
     return is_empty;

@@ -5,6 +5,7 @@
 
 #include "daemon/base/list.h"
 #include "daemon/core/arena.h"
+#include "daemon/core/coalesce.h"
 #include "daemon/core/duplicates.h"
 #include "daemon/core/mailbox.h"
 #include "daemon/core/reply_cache.h"
@@ -64,8 +65,10 @@ struct worker {
     uv_idle_t idle;   /* active while tasks are queued */
     int epoll;        /* data/event_source.c */
     struct spin spin;
-    bool is_polling; /* it looks for what comes next before it sleeps */
-    long n_switched; /* against its will */
+    struct coalesce coalesce;
+    struct arrivals arrivals; /* of this turn */
+    bool is_polling;          /* it looks for what comes next before it sleeps */
+    long n_switched;          /* against its will */
     struct worker_options options;
 
     uv_mutex_t lock; /* of the two lists and counts */
@@ -111,6 +114,7 @@ struct worker {
     _Atomic uint64_t replies_refused;
     _Atomic uint64_t answers_suppressed;
     _Atomic uint64_t answers_limited;
+    _Atomic uint64_t reads_coalesced;
     _Atomic uint64_t chunks_resident;
 };
 

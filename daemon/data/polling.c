@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* Looking for what comes next before sleeping. */
+/* Looking for what comes next before sleeping, or letting it gather. */
 #include "daemon/data/polling.h"
 
+#include "daemon/data/sessions.h"
+
+#include <sys/prctl.h>
 #include <sys/resource.h>
+#include <time.h>
 
 /* Has somebody else wanted the core since this was last asked? */
 static bool was_disturbed(struct worker *w)
@@ -19,6 +23,12 @@ static bool was_disturbed(struct worker *w)
 void polling_init(struct worker *w)
 {
     spin_init(&w->spin, w->options.poll_ns);
+    coalesce_init(&w->coalesce, w->options.coalesce_ns);
+}
+
+void polling_begin(void)
+{
+    (void)prctl(PR_SET_TIMERSLACK, 1UL); /* else each sleep takes 50 us more; it cannot fail */
 }
 
 int polling_timeout(struct worker *w, int timeout_ms)
@@ -33,8 +43,39 @@ int polling_timeout(struct worker *w, int timeout_ms)
     return timeout_ms;
 }
 
+/* Sessions have moments of their own, libuv perhaps something to do. */
+static bool can_sleep(const struct worker *w)
+{
+    return w->sessions->by_id.count == 0 && uv_backend_timeout(&w->loop) != 0;
+}
+
+/* How long before now the last of what has come arrived. A clock that was set says nothing. */
+static uint64_t age_ns(const struct arrivals *a)
+{
+    int64_t age = wall_clock_ns() - a->last_clock_ns;
+
+    return age >= 0 ? (uint64_t)age : UINT64_MAX;
+}
+
+/* Lets more gather, if that is worth it. */
+static bool gather(struct worker *w, uint64_t now_ns)
+{
+    struct arrivals a = w->arrivals;
+
+    w->arrivals = (struct arrivals){0};
+    uint64_t age = w->coalesce.slept_ns != 0 ? age_ns(&a) : 0;
+    uint64_t sleep_ns = coalesce_turn(&w->coalesce, &a, now_ns, age);
+    if (sleep_ns == 0 || !can_sleep(w))
+        return false;
+    clock_nanosleep(CLOCK_MONOTONIC, 0, &(struct timespec){.tv_nsec = (long)sleep_ns}, NULL);
+    count(&w->reads_coalesced);
+    coalesce_slept(&w->coalesce, sleep_ns, uv_hrtime() - now_ns);
+    return true;
+}
+
 void polling_arrived(struct worker *w)
 {
-    if (w->options.poll_ns > 0 && spin_arrived(&w->spin, uv_hrtime()))
-        w->is_polling = true;
+    uint64_t now_ns = uv_hrtime();
+
+    w->is_polling = !gather(w, now_ns) && spin_arrived(&w->spin, now_ns);
 }

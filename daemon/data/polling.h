@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Looking for what comes next before sleeping (core/spin.h), by the worker's loop. */
+/* Looking for what comes next before sleeping (core/spin.h), or letting it gather
+ * (core/coalesce.h), by the worker's loop. */
 #ifndef MSGD_DAEMON_DATA_POLLING_H
 #define MSGD_DAEMON_DATA_POLLING_H
 
@@ -8,7 +9,9 @@
 void polling_init(struct worker *w);
 /* How long to sleep, where timeout_ms is how long it could: 0 while it looks. */
 int polling_timeout(struct worker *w, int timeout_ms);
-/* Something has been read. */
+/* On the worker's thread, before its first turn. */
+void polling_begin(void);
+/* At the end of a turn in which something has been read. May sleep, less than a millisecond. */
 void polling_arrived(struct worker *w);
 
 #endif

@@ -195,18 +195,20 @@ static void turn(struct worker *w)
     int timeout_ms = polling_timeout(w, uv_backend_timeout(&w->loop));
     bool is_libuv_ready;
 
-    if (event_sources_wait(w, timeout_ms, &is_libuv_ready) > 0) {
+    unsigned n_called = event_sources_wait(w, timeout_ms, &is_libuv_ready);
+    if (n_called > 0)
         worker_flush(w);
-        polling_arrived(w);
-    }
     if (is_libuv_ready || uv_backend_timeout(&w->loop) == 0)
         uv_run(&w->loop, UV_RUN_NOWAIT);
+    if (n_called > 0)
+        polling_arrived(w);
 }
 
 static void run_thread(void *argument)
 {
     struct worker *w = argument;
 
+    polling_begin();
     while (uv_loop_alive(&w->loop))
         turn(w);
 }
@@ -448,6 +450,7 @@ void worker_info(const struct worker *w, struct worker_info *out)
         .replies_refused = atomic_load_explicit(&w->replies_refused, memory_order_relaxed),
         .answers_suppressed = atomic_load_explicit(&w->answers_suppressed, memory_order_relaxed),
         .answers_limited = atomic_load_explicit(&w->answers_limited, memory_order_relaxed),
+        .reads_coalesced = atomic_load_explicit(&w->reads_coalesced, memory_order_relaxed),
         .bytes_resident =
             (uint64_t)atomic_load_explicit(&w->chunks_resident, memory_order_relaxed) *
             RING_CHUNK_BYTES,

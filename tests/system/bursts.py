@@ -3,6 +3,7 @@
 
 import json
 import os
+import re
 import signal
 
 from msgd_test import IS_INSTRUMENTED, LONG, Story, build_path, main, send_udp
@@ -52,6 +53,21 @@ class Bursts(Story):
         self.msgd.sent["waiting"] = send_udp("127.0.0.1", port, ["1"] * 3000)
         os.kill(self.msgd.pid, signal.SIGCONT)
         self.expect_exact("waiting")
+
+    def test_what_gathers_before_it_is_read_is_all_there(self):
+        for coalesce_us in (0, 1000):
+            with self.subTest(coalesce_us=coalesce_us):
+                self.msgd = self.start({"coalesce_us": coalesce_us})
+                progress = f"{self.msgd.folder}/progress"
+                drain = self.msgd.spawn("drain", "steady", "--count", MANY, "--verify", "--progress", progress)
+                drain.wait_for_stderr("attached")
+                self.flood("steady", "--count", MANY, "--window", "512", "--progress", progress)
+                self.assertEqual(drain.wait(60), 0, drain.stderr)
+                self.assertEqual(self.expect_exact("steady")["delivered"], MANY)
+                coalesced = int(re.search(r"^msgd_reads_coalesced_total (\d+)$", self.msgd.call("Metrics")["text"], re.M)[1])
+                self.report("reads coalesced", coalesced)
+                if coalesce_us == 0:
+                    self.assertEqual(coalesced, 0)
 
     def test_both_sockets_of_a_wildcard_count_into_one_ledger(self):
         self.msgd.register("both", address="*", receive_buffer_bytes=8192)
