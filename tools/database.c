@@ -52,8 +52,8 @@ const char *database_advice(const json_t *store, char *text)
             "whose they are; consumers, msgctl spool purge or a larger limits.spool_bytes help";
     else if (count_at(store, "damaged_rows") > 0)
         advice =
-            "check the disk; the log says what was lost, and the table damaged of the database "
-            "has what was left";
+            "check the disk; the log says what was lost, and the tables damaged and damaged_row "
+            "of the database have what was left";
     if (advice != NULL)
         snprintf(text, DATABASE_TEXT_MAX, "%s", advice);
     return advice != NULL ? text : NULL;

@@ -4,6 +4,8 @@
 
 #include "daemon/base/crash_point.h"
 #include "daemon/base/log.h"
+#include "daemon/store/row_crc.h"
+#include "daemon/store/schema.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,33 +14,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-/*
- * content: records as in proto/ring.h, rising in seq, each with its CRC-32C in place of the slot.
- * endpoint.n: records on disk, so that a row that damage has taken away is missed. What is in
- * chunk_of is in chunk too: searching and counting reads no content.
- */
-static const char schema[] =
-    "CREATE TABLE meta (next_number INTEGER NOT NULL);"
-    "INSERT INTO meta VALUES (1);"
-    "CREATE TABLE endpoint (number INTEGER PRIMARY KEY, released INTEGER NOT NULL,"
-    " n INTEGER NOT NULL);"
-    "CREATE TABLE chunk (id INTEGER PRIMARY KEY, endpoint INTEGER NOT NULL,"
-    " first INTEGER NOT NULL, last INTEGER NOT NULL, n INTEGER NOT NULL, bytes INTEGER NOT NULL,"
-    " oldest INTEGER NOT NULL, newest INTEGER NOT NULL, crc INTEGER NOT NULL,"
-    " content BLOB NOT NULL);"
-    "CREATE INDEX chunk_of ON chunk (endpoint, last, first, n, bytes, oldest, newest, crc);"
-    "CREATE TABLE remembered (id INTEGER PRIMARY KEY, endpoint INTEGER NOT NULL,"
-    " time INTEGER NOT NULL, ids BLOB NOT NULL);"
-    "CREATE INDEX remembered_of ON remembered (endpoint);"
-    "CREATE TABLE registration (number INTEGER PRIMARY KEY, name TEXT NOT NULL,"
-    " text TEXT NOT NULL);"
-    "CREATE TABLE quarantine (id INTEGER PRIMARY KEY, uid INTEGER NOT NULL, name TEXT NOT NULL,"
-    " reason TEXT NOT NULL, time INTEGER NOT NULL, source BLOB NOT NULL,"
-    " destination BLOB NOT NULL, content BLOB NOT NULL);"
-    "CREATE TABLE damaged (endpoint INTEGER NOT NULL, first INTEGER NOT NULL,"
-    " last INTEGER NOT NULL, n INTEGER NOT NULL, time INTEGER NOT NULL, content BLOB,"
-    " UNIQUE (endpoint, first));";
 
 static const char *const texts[N_STATEMENTS] = {
 #define X(name, text) [SQL_##name] = text,
@@ -132,7 +107,7 @@ int database_run(struct database *d, enum statement s)
     return r;
 }
 
-static int execute(struct database *d, const char *text)
+int database_execute(struct database *d, const char *text)
 {
     return database_error(d, sqlite3_exec(d->db, text, NULL, NULL, NULL));
 }
@@ -157,7 +132,7 @@ static int set_lazy(struct database *d, bool is_lazy)
 
     if (is_lazy == d->is_lazy)
         return 0;
-    r = execute(d, is_lazy ? "PRAGMA synchronous = NORMAL" : "PRAGMA synchronous = FULL");
+    r = database_execute(d, is_lazy ? "PRAGMA synchronous = NORMAL" : "PRAGMA synchronous = FULL");
     if (r == 0)
         d->is_lazy = is_lazy;
     return r;
@@ -213,7 +188,7 @@ int database_set_bounds(struct database *d, uint64_t max_pages, uint32_t log_byt
     d->log_bytes = log_bytes;
     snprintf(text, sizeof(text), "PRAGMA max_page_count = %llu; PRAGMA journal_size_limit = %u",
              (unsigned long long)max_pages, kept_bytes);
-    return execute(d, text);
+    return database_execute(d, text);
 }
 
 /* ---- Opening ---- */
@@ -228,8 +203,7 @@ static int note_log(void *context, sqlite3 *db, const char *name, int n_pages)
     return SQLITE_OK;
 }
 
-/* The one number that a pragma answers. */
-static int ask(struct database *d, const char *text, int64_t *out)
+int database_ask(struct database *d, const char *text, int64_t *out)
 {
     sqlite3_stmt *statement = NULL;
     int code = sqlite3_prepare_v2(d->db, text, -1, &statement, NULL);
@@ -266,46 +240,19 @@ static int configure(struct database *d)
 
     (void)sqlite3_extended_result_codes(d->db, 1);
     (void)sqlite3_db_config(d->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
-    r = execute(d, before);
+    r = database_execute(d, before);
     if (r < 0)
         return r;
     snprintf(text, sizeof(text),
              "PRAGMA page_size = %d; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
              "PRAGMA cache_size = -%d;",
              DATABASE_PAGE_BYTES, DATABASE_CACHE_KIB);
-    r = execute(d, text);
+    r = database_execute(d, text);
     (void)sqlite3_wal_hook(d->db, note_log, d);
     if (r == 0)
+        r = database_error(d, row_crc_register(d->db));
+    if (r == 0)
         r = keep_log(d);
-    return r;
-}
-
-/* A file that a predecessor began and did not finish has neither tables nor a version. */
-static int create_schema(struct database *d)
-{
-    char text[120];
-    int64_t n_tables = 0;
-    int r = ask(d, "SELECT count(*) FROM sqlite_schema", &n_tables);
-
-    if (r == 0 && n_tables > 0)
-        return -EPROTONOSUPPORT;
-    if (r == 0)
-        r = execute(d, "BEGIN IMMEDIATE");
-    if (r < 0)
-        return r;
-    d->is_in_transaction = true;
-    snprintf(text, sizeof(text), "PRAGMA application_id = %d; PRAGMA user_version = %d;",
-             DATABASE_APPLICATION_ID, DATABASE_VERSION);
-    r = execute(d, schema);
-    if (r == 0)
-        r = execute(d, text);
-    CRASH_POINT("store.before_create");
-    if (r == 0)
-        r = execute(d, "COMMIT");
-    if (r < 0)
-        (void)execute(d, "ROLLBACK");
-    d->is_in_transaction = false;
-    CRASH_POINT("store.after_create");
     return r;
 }
 
@@ -326,30 +273,6 @@ int database_begin_log(struct database *d)
     int r = empty_log(d, &is_empty);
 
     return database_error_passes(r) ? 0 : r;
-}
-
-/* The version must be in the file itself, where database_check_file looks. */
-static int create(struct database *d)
-{
-    int r = create_schema(d);
-
-    return r == 0 ? database_begin_log(d) : r;
-}
-
-static int check_version(struct database *d)
-{
-    int64_t application = 0, version = 0;
-    int r = ask(d, "PRAGMA application_id", &application);
-
-    if (r == 0)
-        r = ask(d, "PRAGMA user_version", &version);
-    if (r < 0)
-        return r;
-    if (application == 0 && version == 0)
-        return create(d);
-    if (application != DATABASE_APPLICATION_ID || version != DATABASE_VERSION)
-        return -EPROTONOSUPPORT;
-    return 0;
 }
 
 static int connect_to(struct database *d, const char *path, const char *vfs)
@@ -397,7 +320,7 @@ int database_open(struct database *d, const char *path, const char *vfs)
     if (r == 0)
         r = mend_log(d, path, vfs);
     if (r == 0)
-        r = check_version(d);
+        r = schema_bring_up(d);
     if (r == 0)
         r = prepare(d);
     d->is_opened = r == 0;
@@ -415,7 +338,7 @@ bool database_close(struct database *d)
     for (int i = 0; i < N_STATEMENTS; i++)
         (void)sqlite3_finalize(d->statements[i]);
     if (d->is_opened) {
-        (void)execute(d, "PRAGMA synchronous = FULL; PRAGMA journal_size_limit = -1");
+        (void)!database_execute(d, "PRAGMA synchronous = FULL; PRAGMA journal_size_limit = -1");
         (void)empty_log(d, &is_empty);
     }
     (void)sqlite3_close(d->db);
@@ -452,8 +375,8 @@ int database_check_file(const char *path)
         return -EUCLEAN;
     if (big_endian(header + 68) == 0 && big_endian(header + 60) == 0)
         return -ENOENT;
-    if (big_endian(header + 68) != DATABASE_APPLICATION_ID ||
-        big_endian(header + 60) != DATABASE_VERSION)
+    if (big_endian(header + 68) != DATABASE_APPLICATION_ID || big_endian(header + 60) == 0 ||
+        big_endian(header + 60) > DATABASE_VERSION)
         return -EPROTONOSUPPORT;
     return 0;
 }

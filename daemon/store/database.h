@@ -12,9 +12,18 @@
 
 #define DATABASE_NAME           "msgd.db"
 #define DATABASE_APPLICATION_ID 0x6d736764 /* "msgd" */
-#define DATABASE_VERSION        1
+#define DATABASE_VERSION        2
 #define DATABASE_PAGE_BYTES     16384
 #define DATABASE_CACHE_KIB      2048
+
+/* A damaged row as text, where nobody deletes it; bytes, and texts that may hold anything, in
+ * hexadecimal. */
+#define HEX(column)     "hex(" column ")"
+#define HEX_TOO(column) " || ',' || " HEX(column)
+#define KEEP_ROW(table, key, columns)                                           \
+    "INSERT INTO damaged_row (origin, key, time, content)"                      \
+    " SELECT '" table "', " key ", ?2, CAST(" columns " || ',' || crc AS BLOB)" \
+    " FROM " table " WHERE " key " = ?1"
 
 /* Each statement once: name, text. */
 #define STATEMENTS(X)                                                                             \
@@ -26,12 +35,21 @@
                " WHERE endpoint = ?1 AND last >= ?2 AND first <= ?3")                             \
     X(APPEND, "INSERT INTO chunk (endpoint, first, last, n, bytes, oldest, newest, crc, content)" \
               " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")                                     \
-    X(COUNT, "INSERT INTO endpoint (number, released, n) VALUES (?1, 0, ?2)"                      \
-             " ON CONFLICT (number) DO UPDATE SET n = n + excluded.n")                            \
-    X(REACH, "SELECT (SELECT released FROM endpoint WHERE number = ?1)"                           \
+    X(COUNT, "INSERT INTO endpoint (number, released, n, crc)"                                    \
+             " VALUES (?1, 0, ?2, row_crc(?1, 0, ?2)) ON CONFLICT (number) DO UPDATE SET"         \
+             " n = n + excluded.n, crc = crc - row_crc(number, released, n)"                      \
+             " + row_crc(number, released, n + excluded.n)")                                      \
+    X(REACH, "SELECT (SELECT released FROM endpoint WHERE number = ?1"                            \
+             " AND crc = row_crc(number, released, n))"                                           \
              ", (SELECT max(last) FROM chunk INDEXED BY chunk_of WHERE endpoint = ?1)")           \
-    X(RELEASE, "INSERT INTO endpoint (number, released, n) VALUES (?1, ?2, 0)"                    \
-               " ON CONFLICT (number) DO UPDATE SET released = max(released, excluded.released)") \
+    X(RELEASE, "INSERT INTO endpoint (number, released, n, crc)"                                  \
+               " VALUES (?1, ?2, 0, row_crc(?1, ?2, 0)) ON CONFLICT (number) DO UPDATE SET"       \
+               " released = max(released, excluded.released),"                                    \
+               " crc = crc - row_crc(number, released, n)"                                        \
+               " + row_crc(number, max(released, excluded.released), n)")                         \
+    X(MAKE_ENDPOINT, "INSERT OR IGNORE INTO endpoint (number, released, n, crc)"                  \
+                     " SELECT ?1, 0, n, row_crc(?1, 0, n) FROM"                                   \
+                     " (SELECT sum(n) AS n FROM chunk INDEXED BY chunk_of WHERE endpoint = ?1)")  \
     X(ROWS_UP_TO, "SELECT id, last, n, bytes, newest FROM chunk INDEXED BY chunk_of"              \
                   " WHERE endpoint = ?1 AND last > ?2 AND last <= ?3 ORDER BY last LIMIT ?4")     \
     X(DELETE_ROW, "DELETE FROM chunk WHERE id = ?1")                                              \
@@ -42,24 +60,41 @@
                  " SELECT endpoint, first, last, n, ?2, content FROM chunk WHERE id = ?1")        \
     X(NOTE_DAMAGE, "INSERT OR IGNORE INTO damaged (endpoint, first, last, n, time, content)"      \
                    " VALUES (?1, ?2, ?3, ?4, ?5, NULL)")                                          \
-    X(DAMAGED, "SELECT count(*), total(length(content)) FROM damaged")                            \
-    X(REMEMBER, "INSERT INTO remembered (endpoint, time, ids) VALUES (?1, ?2, ?3)")               \
+    X(DAMAGED, "SELECT (SELECT count(*) FROM damaged) + (SELECT count(*) FROM damaged_row),"      \
+               " (SELECT total(length(content)) FROM damaged)"                                    \
+               " + (SELECT total(length(content)) FROM damaged_row)")                             \
+    X(KEEP_ENDPOINT, KEEP_ROW("endpoint", "number", "released || ',' || n"))                      \
+    X(KEEP_REGISTRATION, KEEP_ROW("registration", "number", HEX("name") HEX_TOO("text")))         \
+    X(KEEP_IDS, KEEP_ROW("remembered", "id", "endpoint || ',' || time" HEX_TOO("ids")))           \
+    X(KEEP_REJECTED, KEEP_ROW("quarantine", "id",                                                 \
+                              "uid || ',' || time" HEX_TOO("name") HEX_TOO("reason")              \
+                                  HEX_TOO("source") HEX_TOO("destination") HEX_TOO("content")))   \
+    X(REMEMBER, "INSERT INTO remembered (endpoint, time, ids, crc)"                               \
+                " VALUES (?1, ?2, ?3, row_crc(?1, ?2, ?3))")                                      \
     X(FORGET_IDS, "DELETE FROM remembered WHERE id IN"                                            \
                   " (SELECT id FROM remembered ORDER BY id LIMIT ?2) AND time < ?1")              \
+    X(FORGET_ID_ROW, "DELETE FROM remembered WHERE id = ?1")                                      \
     X(FORGET_ENDPOINT, "DELETE FROM endpoint WHERE number = ?1")                                  \
     X(FORGET_IDS_OF, "DELETE FROM remembered WHERE id IN"                                         \
                      " (SELECT id FROM remembered WHERE endpoint = ?1 LIMIT ?2)")                 \
-    X(PUT_REGISTRATION, "INSERT OR REPLACE INTO registration (number, name, text)"                \
-                        " VALUES (?1, ?2, ?3)")                                                   \
+    X(PUT_REGISTRATION, "INSERT OR REPLACE INTO registration (number, name, text, crc)"           \
+                        " VALUES (?1, ?2, ?3, row_crc(?1, ?2, ?3))")                              \
     X(DELETE_REGISTRATION, "DELETE FROM registration WHERE number = ?1")                          \
     X(PUT_REJECTED, "INSERT OR REPLACE INTO quarantine"                                           \
-                    " (id, uid, name, reason, time, source, destination, content)"                \
-                    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")                                   \
+                    " (id, uid, name, reason, time, source, destination, content, crc)"           \
+                    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8,"                                    \
+                    " row_crc(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8))")                                  \
     X(DELETE_REJECTED, "DELETE FROM quarantine WHERE id = ?1")                                    \
     X(SET_NEXT, "UPDATE meta SET next_number = ?1")                                               \
     X(GET_NEXT, "SELECT next_number FROM meta")                                                   \
-    X(LOAD_REGISTRATIONS, "SELECT number, name, text FROM registration ORDER BY number")          \
-    X(LOAD_ENDPOINTS, "SELECT number, released, n FROM endpoint ORDER BY number")                 \
+    X(LOAD_REGISTRATIONS, "SELECT number, crc = row_crc(number, name, text), name, text"          \
+                          " FROM registration WHERE number > ?1 ORDER BY number")                 \
+    X(LOAD_ENDPOINTS, "SELECT number, crc = row_crc(number, released, n), released, n"            \
+                      " FROM endpoint WHERE number > ?1 ORDER BY number")                         \
+    X(NEXT_REGISTRATION, "SELECT min(number) FROM registration WHERE number > ?1")                \
+    X(NEXT_ENDPOINT, "SELECT min(number) FROM endpoint WHERE number > ?1")                        \
+    X(NEXT_IDS, "SELECT min(id) FROM remembered WHERE id > ?1")                                   \
+    X(NEXT_REJECTED, "SELECT min(id) FROM quarantine WHERE id > ?1")                              \
     X(LOAD_STRAYS, "WITH RECURSIVE every (e) AS ("                                                \
                    " SELECT min(endpoint) FROM chunk INDEXED BY chunk_of UNION ALL"               \
                    " SELECT (SELECT min(endpoint) FROM chunk INDEXED BY chunk_of"                 \
@@ -68,9 +103,12 @@
                    " AND e NOT IN (SELECT number FROM endpoint)")                                 \
     X(LOAD_ROWS, "SELECT id, first, last, n, bytes, oldest, newest, crc FROM chunk"               \
                  " INDEXED BY chunk_of WHERE endpoint = ?1 ORDER BY last")                        \
-    X(LOAD_IDS, "SELECT endpoint, time, ids FROM remembered WHERE time >= ?1 ORDER BY id")        \
-    X(LOAD_REJECTED, "SELECT id, uid, name, reason, time, source, destination, content"           \
-                     " FROM quarantine ORDER BY id")
+    X(LOAD_IDS, "SELECT id, crc = row_crc(endpoint, time, ids), endpoint, time, ids"              \
+                " FROM remembered WHERE id > ?1 ORDER BY id")                                     \
+    X(LOAD_REJECTED,                                                                              \
+      "SELECT id, crc = row_crc(id, uid, name, reason, time, source, destination, content),"      \
+      " uid, name, reason, time, source, destination, content FROM quarantine"                    \
+      " WHERE id > ?1 ORDER BY id")
 
 enum statement {
 #define X(name, text) SQL_##name,
@@ -98,6 +136,11 @@ int database_open(struct database *d, const char *path, const char *vfs) MUST_US
 /* Safe on a zeroed or half-opened one. The log stays, with what it takes on disk; true: all of it
  * is in the database, and nothing of it is needed any more. */
 bool database_close(struct database *d);
+
+/* Statements that answer nothing. 0 or -errno. */
+int database_execute(struct database *d, const char *text) MUST_USE;
+/* The one number that a statement answers. */
+int database_ask(struct database *d, const char *text, int64_t *out) MUST_USE;
 
 /* The application's and schema's version in the first bytes of a database's file. 0, -ENOENT (none
  * or empty), -EPROTONOSUPPORT, -EUCLEAN (no database), -errno. */

@@ -7,45 +7,171 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* ---- Rows with a checksum ---- */
+
+struct damaged_rows {
+    struct damaged_row *rows;
+    size_t n, room;
+};
+
+static int note_damage(struct damaged_rows *d, int64_t key, int64_t bytes)
+{
+    if (d->n == d->room) {
+        size_t room = d->room == 0 ? 16 : d->room * 2;
+        struct damaged_row *more = reallocarray(d->rows, room, sizeof(*more));
+
+        if (more == NULL)
+            return -ENOMEM;
+        d->rows = more;
+        d->room = room;
+    }
+    d->rows[d->n++] = (struct damaged_row){.key = key, .bytes = bytes};
+    return 0;
+}
+
+/* As text, where nothing is shorter in it than in the row. */
+static int64_t bytes_as_text(sqlite3_stmt *q)
+{
+    int64_t bytes = 100;
+
+    for (int i = 2; i < sqlite3_column_count(q); i++)
+        bytes += 2 * sqlite3_column_bytes(q, i);
+    return bytes;
+}
+
+/* Of more than so many of a table only the number is said. */
+#define MAX_TOLD 16
+
+static void take_out(struct store *s, const struct checked_table *t, const struct damaged_rows *d)
+{
+    for (size_t i = 0; i < d->n; i++) {
+        bool is_kept = damage_take_out(s, t, &d->rows[i]);
+
+        if (i < MAX_TOLD)
+            log_error("%s: row %lld of table %s is damaged%s: %s", s->path,
+                      (long long)d->rows[i].key, t->name,
+                      is_kept ? ", and set aside in table damaged_row" : "", t->loss);
+    }
+    if (d->n > MAX_TOLD)
+        log_error("%s: %zu rows of table %s are damaged", s->path, d->n, t->name);
+}
+
+/* Tells of a row, by q from column 2 on; key: column 0. */
+typedef int (*row_seen)(sqlite3_stmt *q, void *context);
+
+/* A walk over a table. */
+struct row_walk {
+    const struct checked_table *table;
+    row_seen seen;
+    void *context;
+    int64_t last_key;
+    struct damaged_rows damaged;
+};
+
+/* Rows until one of them, or a page, cannot be read: -EUCLEAN. */
+static int walk_on(struct store *s, struct row_walk *w)
+{
+    enum statement load = w->table->load;
+    sqlite3_stmt *q = database_get(&s->database, load);
+    int r;
+
+    sqlite3_bind_int64(q, 1, w->last_key);
+    while ((r = database_step(&s->database, load)) > 0) {
+        w->last_key = sqlite3_column_int64(q, 0);
+        r = sqlite3_column_int(q, 1) ? w->seen(q, w->context)
+                                     : note_damage(&w->damaged, w->last_key, bytes_as_text(q));
+        if (r < 0)
+            break;
+    }
+    database_reset(&s->database, load);
+    return r;
+}
+
+/* Steps over the row at which walk_on ended. -EUCLEAN: it is no row that ended it. */
+static int step_over(struct store *s, struct row_walk *w)
+{
+    sqlite3_stmt *q = database_get(&s->database, w->table->next);
+    int r;
+
+    sqlite3_bind_int64(q, 1, w->last_key);
+    r = database_step(&s->database, w->table->next);
+    bool is_there = r > 0 && sqlite3_column_type(q, 0) == SQLITE_INTEGER;
+    if (is_there)
+        w->last_key = sqlite3_column_int64(q, 0);
+    database_reset(&s->database, w->table->next);
+    if (!is_there)
+        return r < 0 ? r : -EUCLEAN;
+    return note_damage(&w->damaged, w->last_key, -1);
+}
+
+/* Rows are taken out once all have been read. */
+static int load_rows(struct store *s, const struct checked_table *t, row_seen seen, void *context)
+{
+    struct row_walk walk = {.table = t, .seen = seen, .context = context, .last_key = INT64_MIN};
+    int r;
+
+    while ((r = walk_on(s, &walk)) == -EUCLEAN) {
+        r = step_over(s, &walk);
+        if (r < 0)
+            break;
+    }
+    if (r == 0)
+        take_out(s, t, &walk.damaged);
+    free(walk.damaged.rows);
+    return r;
+}
+
 /* ---- Registrations, ids, quarantine ---- */
 
-static int load_registrations(struct store *s, const struct store_loader *l)
+static const struct checked_table registrations = {
+    .name = "registration",
+    .loss =
+        "the name is to be registered again; its messages on disk stay there, under that number",
+    .load = SQL_LOAD_REGISTRATIONS,
+    .next = SQL_NEXT_REGISTRATION,
+    .keep = SQL_KEEP_REGISTRATION,
+    .remove = SQL_DELETE_REGISTRATION,
+};
+
+static int see_registration(sqlite3_stmt *q, void *context)
 {
-    sqlite3_stmt *q = database_get(&s->database, SQL_LOAD_REGISTRATIONS);
-    int r;
+    const struct store_loader *l = context;
+    struct store_registration row = {.number = (uint64_t)sqlite3_column_int64(q, 0),
+                                     .name = (const char *)sqlite3_column_text(q, 2),
+                                     .text = (const char *)sqlite3_column_text(q, 3)};
 
-    while ((r = database_step(&s->database, SQL_LOAD_REGISTRATIONS)) > 0) {
-        struct store_registration row = {.number = (uint64_t)sqlite3_column_int64(q, 0),
-                                         .name = (const char *)sqlite3_column_text(q, 1),
-                                         .text = (const char *)sqlite3_column_text(q, 2)};
-
-        r = row.name != NULL && row.text != NULL ? l->registration(l->context, &row) : -ENOMEM;
-        if (r < 0)
-            break;
-    }
-    database_reset(&s->database, SQL_LOAD_REGISTRATIONS);
-    return r;
+    return row.name != NULL && row.text != NULL ? l->registration(l->context, &row) : -ENOMEM;
 }
 
-static int load_ids(struct store *s, const struct store_loader *l)
+static const struct checked_table remembered = {
+    .name = "remembered",
+    .loss = "ids are forgotten, and a message that is sent again may be delivered twice",
+    .load = SQL_LOAD_IDS,
+    .next = SQL_NEXT_IDS,
+    .keep = SQL_KEEP_IDS,
+    .remove = SQL_FORGET_ID_ROW,
+};
+
+static int see_ids(sqlite3_stmt *q, void *context)
 {
-    sqlite3_stmt *q = database_get(&s->database, SQL_LOAD_IDS);
-    int r;
+    const struct store_loader *l = context;
+    int64_t time_ns = sqlite3_column_int64(q, 3);
+    const uint8_t *ids = sqlite3_column_blob(q, 4);
 
-    sqlite3_bind_int64(q, 1, wall_ns() - (int64_t)STORE_REMEMBER_S * 1000000000);
-    while ((r = database_step(&s->database, SQL_LOAD_IDS)) > 0) {
-        const uint8_t *ids = sqlite3_column_blob(q, 2);
-
-        r = ids == NULL ? 0
-                        : l->remembered(l->context, (uint64_t)sqlite3_column_int64(q, 0),
-                                        sqlite3_column_int64(q, 1), ids,
-                                        (size_t)sqlite3_column_bytes(q, 2));
-        if (r < 0)
-            break;
-    }
-    database_reset(&s->database, SQL_LOAD_IDS);
-    return r;
+    if (ids == NULL || time_ns < wall_ns() - (int64_t)STORE_REMEMBER_S * 1000000000)
+        return 0;
+    return l->remembered(l->context, (uint64_t)sqlite3_column_int64(q, 2), time_ns, ids,
+                         (size_t)sqlite3_column_bytes(q, 4));
 }
+
+static const struct checked_table rejected = {
+    .name = "quarantine",
+    .loss = "the quarantine has one entry less",
+    .load = SQL_LOAD_REJECTED,
+    .next = SQL_NEXT_REJECTED,
+    .keep = SQL_KEEP_REJECTED,
+    .remove = SQL_DELETE_REJECTED,
+};
 
 static void read_address(sqlite3_stmt *q, int column, struct address *out)
 {
@@ -56,28 +182,20 @@ static void read_address(sqlite3_stmt *q, int column, struct address *out)
         memcpy(out, bytes, sizeof(*out));
 }
 
-static int load_rejected(struct store *s, const struct store_loader *l)
+static int see_rejected(sqlite3_stmt *q, void *context)
 {
-    sqlite3_stmt *q = database_get(&s->database, SQL_LOAD_REJECTED);
-    int r;
+    const struct store_loader *l = context;
+    struct store_rejected row = {.id = (uint64_t)sqlite3_column_int64(q, 0),
+                                 .uid = (uid_t)sqlite3_column_int64(q, 2),
+                                 .name = (const char *)sqlite3_column_text(q, 3),
+                                 .reason = (const char *)sqlite3_column_text(q, 4),
+                                 .time_ns = sqlite3_column_int64(q, 5),
+                                 .bytes = sqlite3_column_blob(q, 8)};
 
-    while ((r = database_step(&s->database, SQL_LOAD_REJECTED)) > 0) {
-        struct store_rejected row = {.id = (uint64_t)sqlite3_column_int64(q, 0),
-                                     .uid = (uid_t)sqlite3_column_int64(q, 1),
-                                     .name = (const char *)sqlite3_column_text(q, 2),
-                                     .reason = (const char *)sqlite3_column_text(q, 3),
-                                     .time_ns = sqlite3_column_int64(q, 4),
-                                     .bytes = sqlite3_column_blob(q, 7)};
-
-        read_address(q, 5, &row.from);
-        read_address(q, 6, &row.to);
-        row.n_bytes = (size_t)sqlite3_column_bytes(q, 7);
-        r = row.name != NULL && row.reason != NULL ? l->rejected(l->context, &row) : -ENOMEM;
-        if (r < 0)
-            break;
-    }
-    database_reset(&s->database, SQL_LOAD_REJECTED);
-    return r;
+    read_address(q, 6, &row.from);
+    read_address(q, 7, &row.to);
+    row.n_bytes = (size_t)sqlite3_column_bytes(q, 8);
+    return row.name != NULL && row.reason != NULL ? l->rejected(l->context, &row) : -ENOMEM;
 }
 
 /* ---- What is spooled ---- */
@@ -87,40 +205,62 @@ struct known_endpoint {
     int64_t n;
 };
 
-/* Endpoints that are known, and those of whom only rows are. */
-static int list_endpoints(struct store *s, struct known_endpoint **out, size_t *n_out)
+struct known_endpoints {
+    struct known_endpoint *all;
+    size_t n, room;
+};
+
+static int add_endpoint(struct known_endpoints *known, const struct known_endpoint *e)
 {
-    static const enum statement lists[] = {SQL_LOAD_ENDPOINTS, SQL_LOAD_STRAYS};
-    struct known_endpoint *all = NULL;
-    size_t n = 0, room = 0;
-    int r = 0;
+    if (known->n == known->room) {
+        size_t room = known->room == 0 ? 64 : known->room * 2;
+        struct known_endpoint *more = reallocarray(known->all, room, sizeof(*more));
 
-    for (size_t i = 0; i < sizeof(lists) / sizeof(*lists) && r == 0; i++) {
-        sqlite3_stmt *q = database_get(&s->database, lists[i]);
-
-        while ((r = database_step(&s->database, lists[i])) > 0) {
-            if (n == room) {
-                struct known_endpoint *more;
-
-                room = room == 0 ? 64 : room * 2;
-                more = reallocarray(all, room, sizeof(*all));
-                if (more == NULL) {
-                    r = -ENOMEM;
-                    break;
-                }
-                all = more;
-            }
-            all[n] = (struct known_endpoint){.number = (uint64_t)sqlite3_column_int64(q, 0)};
-            if (lists[i] == SQL_LOAD_ENDPOINTS) {
-                all[n].released = (uint64_t)sqlite3_column_int64(q, 1);
-                all[n].n = sqlite3_column_int64(q, 2);
-            }
-            n++;
-        }
-        database_reset(&s->database, lists[i]);
+        if (more == NULL)
+            return -ENOMEM;
+        known->all = more;
+        known->room = room;
     }
-    *out = all;
-    *n_out = n;
+    known->all[known->n++] = *e;
+    return 0;
+}
+
+static const struct checked_table endpoints = {
+    .name = "endpoint",
+    .loss = "which of its messages were released is not known, so those that are there come again",
+    .load = SQL_LOAD_ENDPOINTS,
+    .next = SQL_NEXT_ENDPOINT,
+    .keep = SQL_KEEP_ENDPOINT,
+    .remove = SQL_FORGET_ENDPOINT,
+    .is_made_anew = true,
+};
+
+static int see_endpoint(sqlite3_stmt *q, void *context)
+{
+    const struct known_endpoint e = {.number = (uint64_t)sqlite3_column_int64(q, 0),
+                                     .released = (uint64_t)sqlite3_column_int64(q, 2),
+                                     .n = sqlite3_column_int64(q, 3)};
+
+    return add_endpoint(context, &e);
+}
+
+/* Those of whom damage has left only rows of messages; from now on they are counted again. */
+static int load_strays(struct store *s, struct known_endpoints *known)
+{
+    sqlite3_stmt *q = database_get(&s->database, SQL_LOAD_STRAYS);
+    size_t first = known->n;
+    int r;
+
+    while ((r = database_step(&s->database, SQL_LOAD_STRAYS)) > 0) {
+        const struct known_endpoint e = {.number = (uint64_t)sqlite3_column_int64(q, 0)};
+
+        r = add_endpoint(known, &e);
+        if (r < 0)
+            break;
+    }
+    database_reset(&s->database, SQL_LOAD_STRAYS);
+    for (size_t i = first; i < known->n && r == 0; i++)
+        damage_count_anew(s, known->all[i].number);
     return r;
 }
 
@@ -177,32 +317,35 @@ static int sum_rows(struct store *s, const struct known_endpoint *e, struct stor
 
 static int load_spooled(struct store *s, const struct store_loader *l)
 {
-    struct known_endpoint *all;
-    size_t n;
-    int r = list_endpoints(s, &all, &n);
+    struct known_endpoints known = {0};
+    int r = load_rows(s, &endpoints, see_endpoint, &known);
 
-    for (size_t i = 0; i < n && r == 0; i++) {
-        struct store_spooled spooled = {.endpoint = all[i].number, .released = all[i].released};
+    if (r == 0)
+        r = load_strays(s, &known);
+    for (size_t i = 0; i < known.n && r == 0; i++) {
+        const struct known_endpoint *e = &known.all[i];
+        struct store_spooled spooled = {.endpoint = e->number, .released = e->released};
 
-        r = sum_rows(s, &all[i], &spooled);
+        r = sum_rows(s, e, &spooled);
         if (r == 0)
             r = l->spooled(l->context, &spooled);
     }
-    free(all);
+    free(known.all);
     return r < 0 ? r : 0;
 }
 
-int store_load(struct store *s, const struct store_loader *l)
+int store_load(struct store *s, const struct store_loader *loader)
 {
+    struct store_loader l = *loader;
     int r = 0;
 
-    if (l->registration != NULL)
-        r = load_registrations(s, l);
-    if (r == 0 && l->spooled != NULL)
-        r = load_spooled(s, l);
-    if (r == 0 && l->remembered != NULL)
-        r = load_ids(s, l);
-    if (r == 0 && l->rejected != NULL)
-        r = load_rejected(s, l);
+    if (l.registration != NULL)
+        r = load_rows(s, &registrations, see_registration, &l);
+    if (r == 0 && l.spooled != NULL)
+        r = load_spooled(s, &l);
+    if (r == 0 && l.remembered != NULL)
+        r = load_rows(s, &remembered, see_ids, &l);
+    if (r == 0 && l.rejected != NULL)
+        r = load_rows(s, &rejected, see_rejected, &l);
     return r < 0 ? error_trace(r, "cannot read %s", s->path) : 0;
 }

@@ -140,6 +140,28 @@ int damage_count(struct store *s) MUST_USE;
  * counts it. Outside of any transaction. */
 void damage_set_aside(struct store *s, uint64_t endpoint, const struct chunk_row *row);
 
+/* A table whose rows have a checksum. */
+struct checked_table {
+    const char *name;
+    const char *loss;      /* what a row less means, for people */
+    enum statement load;   /* by ?1: keys above it, whether the checksum is right, columns */
+    enum statement next;   /* the first key above ?1, which is read without the rest of the row */
+    enum statement keep;   /* as text in damaged_row */
+    enum statement remove; /* by the key */
+    bool is_made_anew;     /* so a damaged row goes, even where there is no room to keep it */
+};
+
+struct damaged_row {
+    int64_t key;
+    int64_t bytes; /* that it takes as text, at most; -1: it cannot be read */
+};
+
+/* Moves it to damaged_row, as long as there is room, and counts it. False: it was not moved.
+ * Outside of any transaction. */
+bool damage_take_out(struct store *s, const struct checked_table *t, const struct damaged_row *row);
+/* An endpoint without a row gets one that says how many records there are of it. */
+void damage_count_anew(struct store *s, uint64_t endpoint);
+
 /* ---- State ---- */
 
 /* Nothing more is written. */

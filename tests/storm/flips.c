@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Bits that flip, in the database and in its log. Whatever bit it is: the store does not crash and
- * gives out nothing that nobody wrote; what is lost of each endpoint is what it says is lost of
- * that endpoint (no endpoint's loss hides another's), and what it cannot open or read it says so.
- * In the log one bit is mended; of two in a frame it notices, unless that is of the last commit.
+ * gives out nothing that nobody wrote, neither messages nor rows; what is lost of each endpoint is
+ * what it says is lost of that endpoint (no endpoint's loss hides another's), and what it cannot
+ * open or read it says so. In the log one bit is mended; of two in a frame it notices, unless that
+ * is of the last commit.
  */
 #include "tests/storm/storm.h"
 #include "tests/support/memory_vfs.h"
@@ -18,7 +19,8 @@
 #define LONG_BASES  4u    /* disks, */
 #define LONG_FLIPS  2500u /* and of each so many bits of each file */
 #define FLIPS       200u
-#define FRAME_BYTES (24u + 16384u)
+#define PAGE_BYTES  16384u
+#define FRAME_BYTES (24u + PAGE_BYTES)
 
 static char directory[] = "/tmp/msgd-storm-XXXXXX";
 static struct store_options options = {.max_bytes = STORE_MIN_BYTES, .vfs = MEMORY_VFS};
@@ -37,7 +39,9 @@ struct figures {
     uint64_t n_torn;                           /* or the last frame was damaged */
     uint64_t n_too_much;                       /* less was lost than was said */
     uint64_t n_again;                          /* what was released came back */
-    uint64_t n_registrations;                  /* another text, or none */
+    uint64_t n_gone;                           /* registrations, as was said, */
+    uint64_t n_gone_unsaid;                    /* or not: no row was there that could be counted */
+    uint64_t n_older;                          /* what they were before commits that are gone */
     uint64_t n_mended, n_broke_off;
     uint64_t n_unseen; /* no difference */
 };
@@ -110,12 +114,33 @@ static void judge_endpoint(const struct storm_found *was, const struct storm_fou
         figures->n_as_said += n_lost > 0;
 }
 
-/* unsaid: where it is counted when an endpoint lost more than was said. */
-static void judge(const struct storm_findings *f, uint64_t *unsaid, struct figures *figures)
+/* has_end: commits at the end of the log may be gone. */
+static bool judge_registrations(const struct storm_findings *f, const struct store_info *info,
+                                bool has_end, struct figures *figures)
 {
-    bool is_seen = memcmp(truth.texts, f->texts, sizeof(f->texts)) != 0;
+    bool is_seen = false;
 
-    figures->n_registrations += is_seen;
+    SIM_HOLDS(f->n_wrong_rows == 0, "%llu rows that nobody wrote",
+              (unsigned long long)f->n_wrong_rows);
+    for (unsigned i = 1; i <= STORM_REGISTRATIONS; i++) {
+        if (f->texts[i] == truth.texts[i])
+            continue;
+        SIM_HOLDS(f->texts[i] == 0 || has_end, "registration %u was %llu, and is %llu", i,
+                  (unsigned long long)truth.texts[i], (unsigned long long)f->texts[i]);
+        *(has_end                  ? &figures->n_older
+          : info->damaged_rows > 0 ? &figures->n_gone
+                                   : &figures->n_gone_unsaid) += 1;
+        is_seen = true;
+    }
+    return is_seen;
+}
+
+/* unsaid: where it is counted when an endpoint lost more than was said. */
+static void judge(const struct storm_findings *f, const struct store_info *info, uint64_t *unsaid,
+                  struct figures *figures)
+{
+    bool is_seen = judge_registrations(f, info, unsaid != &figures->n_unsaid, figures);
+
     for (unsigned i = 1; i <= STORM_ENDPOINTS; i++)
         judge_endpoint(&truth.endpoints[i], &f->endpoints[i], unsaid, figures, &is_seen);
     figures->n_unseen += !is_seen;
@@ -150,7 +175,7 @@ static void try_disk(struct memory_disk *disk, bool is_last_frame, struct figure
     figures->n_unopened += r == 1;
     figures->n_unloaded += r == 2;
     if (r == 0)
-        judge(&f,
+        judge(&f, &info,
               info.log_broke_off ? &figures->n_noticed
               : is_last_frame    ? &figures->n_torn
                                  : &figures->n_unsaid,
@@ -182,7 +207,9 @@ static void print(const char *what, const struct figures *f)
         {"endpoints lost what lay behind the end of a log that broke off", f->n_noticed},
         {"endpoints lost the last commit", f->n_torn},
         {"endpoints got released ones again", f->n_again},
-        {"had other registrations", f->n_registrations},
+        {"registrations were gone, as was said", f->n_gone},
+        {"registrations were gone unsaid", f->n_gone_unsaid},
+        {"registrations were older, as a log that broke off", f->n_older},
         {"had their log mended", f->n_mended},
         {"had a log that broke off", f->n_broke_off},
         {"made no difference", f->n_unseen},
@@ -262,6 +289,45 @@ static void two_bits_of_log(uint64_t n, struct sim_random *random)
     SIM_HOLDS(figures.n_broke_off + figures.n_mended > 0, "nothing was noticed");
 }
 
+/* Tables have their first pages in the order in which they are made. */
+static const struct {
+    const char *what;
+    uint64_t page;
+} tables[] = {{"rows of endpoint", 3},
+              {"rows of remembered", 6},
+              {"rows of registration", 8},
+              {"rows of quarantine", 9}};
+
+/* Every bit of the rows on a page, or by chance where there are many. */
+static void rows_of(const char *what, uint64_t page, uint64_t n, struct sim_random *random)
+{
+    struct figures figures = {0};
+    const uint8_t *at = base.files[MEMORY_DATABASE].bytes + page * PAGE_BYTES;
+    uint64_t begin = 8 * (page * PAGE_BYTES + (uint64_t)(at[5] << 8 | at[6]));
+    uint64_t n_bits = 8 * (page + 1) * PAGE_BYTES - begin;
+
+    for (uint64_t i = 0; i < n_bits && i < n; i++) {
+        uint64_t bit = begin + (n_bits <= n ? i : sim_below(random, n_bits));
+
+        sim_begin(what, bit);
+        try_bit(MEMORY_DATABASE, bit, &figures);
+    }
+    print(what, &figures);
+    SIM_HOLDS(figures.n_unsaid == 0 && figures.n_gone_unsaid == 0, "losses nobody was told of");
+    SIM_HOLDS(figures.n_gone + figures.n_again + figures.n_unseen > 0, "nothing was judged");
+}
+
+/* All is in the database, and nothing in the log. */
+static void rows(uint64_t n, struct sim_random *random)
+{
+    struct storm_findings f;
+    struct store_info info;
+
+    SIM_HOLDS(look(&base, &f, &info) == 0, "it does not open");
+    for (size_t i = 0; i < sizeof(tables) / sizeof(*tables); i++)
+        rows_of(tables[i].what, tables[i].page - 1, n, random);
+}
+
 static void one_base(uint64_t seed, bool is_long)
 {
     struct sim_random random = {seed};
@@ -274,6 +340,7 @@ static void one_base(uint64_t seed, bool is_long)
     random_bits("log", MEMORY_WAL, n, &random);
     headers_of_log(is_long ? 4 : 24);
     two_bits_of_log(n / 10, &random);
+    rows(is_long ? 4 * n : n, &random);
     memory_disk_clear(&base);
 }
 

@@ -56,6 +56,7 @@ struct storm_findings {
     struct storm_found endpoints[STORM_ENDPOINTS + 1];
     uint64_t texts[STORM_REGISTRATIONS + 1];
     uint64_t n_unknown;    /* endpoints, registrations */
+    uint64_t n_wrong_rows; /* registrations, ids, rejected datagrams that nobody wrote so */
     uint64_t damaged_last; /* of STORM_DAMAGED: last seq */
 };
 

@@ -43,11 +43,22 @@ void storm_promise(struct storm_promises *p, enum storm_event event, uint32_t wh
 
 /* ---- Looking ---- */
 
+static bool is_zero(const uint8_t *bytes, size_t n)
+{
+    size_t i = 0;
+
+    while (i < n && bytes[i] == 0)
+        i++;
+    return i == n;
+}
+
 static int find_registration(void *context, const struct store_registration *r)
 {
     struct storm_findings *f = context;
 
-    if (r->number == 0 || r->number > STORM_REGISTRATIONS || strcmp(r->name, "storm") != 0)
+    if (strcmp(r->name, "storm") != 0)
+        f->n_wrong_rows++;
+    else if (r->number == 0 || r->number > STORM_REGISTRATIONS)
         f->n_unknown++;
     else
         f->texts[r->number] = strtoull(r->text, NULL, 10);
@@ -69,18 +80,19 @@ static int find_spooled(void *context, const struct store_spooled *s)
 
 static int find_ids(void *context, uint64_t endpoint, int64_t time_ns, const uint8_t *ids, size_t n)
 {
-    (void)context;
-    (void)endpoint;
-    (void)time_ns;
-    (void)ids;
-    (void)n;
+    struct storm_findings *f = context;
+
+    f->n_wrong_rows += endpoint == 0 || endpoint > STORM_ENDPOINTS || time_ns <= 0 || n % 16 != 0 ||
+                       !is_zero(ids, n);
     return 0;
 }
 
 static int find_rejected(void *context, const struct store_rejected *r)
 {
-    (void)context;
-    (void)r;
+    struct storm_findings *f = context;
+
+    f->n_wrong_rows += r->uid != 0 || r->time_ns != 0 || strcmp(r->name, "storm") != 0 ||
+                       strcmp(r->reason, "invalid_json") != 0 || !is_zero(r->bytes, r->n_bytes);
     return 0;
 }
 
@@ -170,7 +182,8 @@ static void hold_endpoint(const struct storm_promise *p, const struct storm_foun
 
 void storm_hold(const struct storm_promises *p, const struct storm_findings *f, const char *what)
 {
-    SIM_HOLDS(f->n_unknown == 0, "%s: %llu rows of nobody", what, (unsigned long long)f->n_unknown);
+    SIM_HOLDS(f->n_unknown + f->n_wrong_rows == 0, "%s: %llu rows of nobody, %llu that are wrong",
+              what, (unsigned long long)f->n_unknown, (unsigned long long)f->n_wrong_rows);
     for (unsigned i = 1; i <= STORM_ENDPOINTS; i++)
         hold_endpoint(&p->endpoints[i], &f->endpoints[i], i, what);
     for (unsigned i = 1; i <= STORM_REGISTRATIONS; i++)

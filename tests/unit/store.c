@@ -376,10 +376,10 @@ Test(store, refuses_a_version_that_it_does_not_know)
     open_fixture(&f);
     stop(&f);
     cr_assert_eq(store_check(f.directory), 0);
-    poke(&f, 60, "\0\0\0\2", 4);
+    poke(&f, 60, "\0\0\0\3", 4);
     cr_assert_eq(store_check(f.directory), -EPROTONOSUPPORT);
     cr_assert_eq(store_open(&f.store, &f.options), -EPROTONOSUPPORT);
-    poke(&f, 60, "\0\0\0\1", 4);
+    poke(&f, 60, "\0\0\0\2", 4);
     cr_assert_eq(store_check(f.directory), 0);
     cr_assert_eq(store_open(&f.store, &f.options), 0);
     start(&f);

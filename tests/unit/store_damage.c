@@ -1,26 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Rows that are damaged: what of them is read, and what is kept. */
-#include "tests/unit/store_fixture.h"
-
-#include <sqlite3.h>
-
-/* Statements for the database while no store has it open. Returns the number that it answers. */
-static int64_t by_hand(const struct fixture *f, const char *text)
-{
-    char path[128];
-    sqlite3 *db;
-    sqlite3_stmt *q;
-    int64_t answer = 0;
-
-    snprintf(path, sizeof(path), "%s/msgd.db", f->directory);
-    cr_assert_eq(sqlite3_open(path, &db), SQLITE_OK);
-    cr_assert_eq(sqlite3_prepare_v2(db, text, -1, &q, NULL), SQLITE_OK, "%s", sqlite3_errmsg(db));
-    if (sqlite3_step(q) == SQLITE_ROW)
-        answer = sqlite3_column_int64(q, 0);
-    cr_assert_eq(sqlite3_finalize(q), SQLITE_OK);
-    sqlite3_close(db);
-    return answer;
-}
+#include "tests/unit/store_by_hand.h"
 
 static void damage(struct fixture *f, const char *text)
 {
@@ -28,14 +8,6 @@ static void damage(struct fixture *f, const char *text)
     (void)by_hand(f, text);
     cr_assert_eq(store_open(&f->store, &f->options), 0);
     start(f);
-}
-
-static uint64_t damaged_rows(const struct fixture *f)
-{
-    struct store_info info;
-
-    store_info(f->store, &info);
-    return info.damaged_rows;
 }
 
 Test(store_damage, good_records_of_a_damaged_row_are_read_and_the_row_is_kept)
