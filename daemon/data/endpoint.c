@@ -256,6 +256,31 @@ uint32_t endpoint_receive_buffer_granted(const struct endpoint *e)
 
 /* ---- Watching (worker) ---- */
 
+#define CACHE_LINE 64
+
+static void prefetch(const void *from, const void *to)
+{
+    for (const char *at = from; at < (const char *)to; at += CACHE_LINE)
+        __builtin_prefetch(at);
+}
+
+/* All that a datagram touches. */
+static void soon_readable(struct event_source *source)
+{
+    const struct endpoint *e = CONTAINER_OF(source, struct endpoint_socket, source)->endpoint;
+
+    prefetch(e, e->sources.rows + 1);
+    prefetch(e->sockets, &e->removal);
+}
+
+/* And what that leads to, while the kernel reads. */
+static void prefetch_further(const struct endpoint *e)
+{
+    prefetch(e->state, e->state + 1);
+    if (e->mailbox.consumers != NULL)
+        prefetch(e->mailbox.consumers, e->mailbox.consumers + 1);
+}
+
 static void on_readable(struct event_source *source, uint32_t events)
 {
     struct endpoint_socket *s = CONTAINER_OF(source, struct endpoint_socket, source);
@@ -266,6 +291,7 @@ static void on_readable(struct event_source *source, uint32_t events)
         socklen_t length = sizeof(error);
         (void)!getsockopt(source->descriptor, SOL_SOCKET, SO_ERROR, &error, &length);
     }
+    prefetch_further(e);
     if (!intake_read(e->worker->batch, s))
         event_source_again(e->worker, source);
     endpoint_move(e); /* what found no room before */
@@ -274,6 +300,7 @@ static void on_readable(struct event_source *source, uint32_t events)
 int endpoint_watch(struct endpoint *e)
 {
     for (unsigned i = 0; i < e->n_sockets; i++) {
+        e->sockets[i].source.soon = soon_readable;
         int rc = event_source_start(e->worker, &e->sockets[i].source, on_readable);
         if (rc != 0)
             return error_trace(rc, "watch %s", e->settings.name);

@@ -20,6 +20,9 @@ struct event_source {
      * read until nothing is left, or say event_source_again. NULL: not watched.
      */
     void (*ready)(struct event_source *source, uint32_t events);
+    /* It is called next: asks for the memory that it will need (__builtin_prefetch), touching
+     * nothing. NULL: there is none that is likely to be cold. */
+    void (*soon)(struct event_source *source);
 };
 
 /* Before and after the worker's thread. 0 or -errno. */

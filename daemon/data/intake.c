@@ -33,7 +33,7 @@
 #define BATCHES_PER_TURN  16
 #define BATCHES_PER_DRAIN 4096
 /* Read from one socket or many: then consumers hear of it, else at the end of the turn. */
-#define FLUSH_PACKETS          16
+#define FLUSH_PACKETS          BATCH_DATAGRAMS
 #define DROPS_READ_INTERVAL_MS 60000
 
 #define UNREAD UINT32_MAX /* a length that the kernel has not written */
