@@ -238,13 +238,17 @@ static size_t read_control(struct record *meta, struct msghdr *h)
     return segment;
 }
 
-/* The first datagram of a packet, whose length is not said yet. *segment: of each but the last. */
-static inline struct arrival arrival_of(struct mmsghdr *m, uint16_t to_port, size_t *segment)
+/* The first datagram of a packet, whose length is not said yet. to: where its socket is bound, or
+ * NULL; the kernel says more where that is not one address. *segment: of each but the last. */
+static inline struct arrival arrival_of(struct mmsghdr *m, const struct address *to,
+                                        size_t *segment)
 {
-    struct arrival a = {.meta = {.to_port = to_port},
+    struct arrival a = {.meta = {.to_port = to != NULL ? to->port : 0},
                         .bytes = m->msg_hdr.msg_iov->iov_base,
                         .is_truncated = (m->msg_hdr.msg_flags & MSG_TRUNC) != 0};
 
+    if (to != NULL)
+        memcpy(a.meta.to_ip, to->ip, sizeof(a.meta.to_ip));
     read_source(&a.meta, m->msg_hdr.msg_name);
     *segment = read_control(&a.meta, &m->msg_hdr);
     if (*segment == 0 || *segment > m->msg_len)
@@ -264,7 +268,7 @@ static size_t count_valid(const struct endpoint *e, const uint8_t *bytes, size_t
 static void intake_packet(struct endpoint *e, struct mmsghdr *m)
 {
     size_t segment, left = m->msg_len, n_valid = 0;
-    struct arrival a = arrival_of(m, e->settings.address.port, &segment);
+    struct arrival a = arrival_of(m, &e->settings.address, &segment);
 
     if (segment < left)
         e->has_seen_gro = true;
@@ -286,16 +290,10 @@ static void intake_packet(struct endpoint *e, struct mmsghdr *m)
 /* Goes on behind *n_done messages, which it counts down. Returns how many datagrams it was. */
 static uint64_t resume_packet(struct endpoint *e, struct mmsghdr *m, uint64_t *n_done)
 {
-    struct arrival a = {.meta = {.to_port = e->settings.address.port},
-                        .bytes = m->msg_hdr.msg_iov->iov_base,
-                        .is_truncated = (m->msg_hdr.msg_flags & MSG_TRUNC) != 0};
-    size_t left = m->msg_len;
+    size_t segment, left = m->msg_len;
+    struct arrival a = arrival_of(m, &e->settings.address, &segment);
     uint64_t n = 0;
 
-    read_source(&a.meta, m->msg_hdr.msg_name);
-    size_t segment = read_control(&a.meta, &m->msg_hdr);
-    if (segment == 0 || segment > left)
-        segment = left;
     do {
         a.n_bytes = left < segment ? left : segment;
         uint64_t n_messages = is_framed(e, &a) ? framed_messages(&a) : 1;
@@ -373,7 +371,7 @@ static int read_batch(struct receive_batch *b, struct endpoint_socket *s)
 static void show_packet(struct mmsghdr *m, datagram_seen seen, void *context)
 {
     size_t segment, left = m->msg_len;
-    struct arrival a = arrival_of(m, 0, &segment);
+    struct arrival a = arrival_of(m, NULL, &segment);
 
     do {
         a.n_bytes = left < segment ? left : segment;

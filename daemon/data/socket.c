@@ -62,23 +62,27 @@ static int join(int fd, const struct address *group)
 
 /* ---- Opening ---- */
 
-static int set_family_options(int fd, const struct address *a)
+/* One of a host's own. What comes there was sent to it, so the kernel need not say (50 ns a
+ * datagram), but for the interface of a link-local one. */
+static bool is_specific(const struct address *a)
 {
-    bool is_specific = !address_is_any(a) && !address_is_multicast(a) && !address_is_broadcast(a);
-    int rc;
+    return !address_is_any(a) && !address_is_multicast(a) && !address_is_broadcast(a);
+}
 
-    if (a->family == ADDRESS_IPV4) {
-        rc = set(fd, IPPROTO_IP, IP_PKTINFO, 1);
-        if (rc == 0 && is_specific)
-            rc = set(fd, IPPROTO_IP, IP_FREEBIND, 1);
-        if (rc == 0)
-            rc = set(fd, IPPROTO_IP, IP_MULTICAST_ALL, 0);
-        return rc;
-    }
-    rc = set(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
-    if (rc == 0)
+static int set_ipv4_options(int fd, const struct address *a)
+{
+    int rc = set(fd, IPPROTO_IP, is_specific(a) ? IP_FREEBIND : IP_PKTINFO, 1);
+
+    return rc == 0 ? set(fd, IPPROTO_IP, IP_MULTICAST_ALL, 0) : rc;
+}
+
+static int set_ipv6_options(int fd, const struct address *a)
+{
+    int rc = set(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+
+    if (rc == 0 && (!is_specific(a) || address_is_link_local(a)))
         rc = set(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
-    if (rc == 0 && is_specific)
+    if (rc == 0 && is_specific(a))
         rc = set(fd, IPPROTO_IPV6, IPV6_FREEBIND, 1);
     return rc;
 }
@@ -105,7 +109,7 @@ static int set_receive_buffer(int fd, uint32_t bytes, uint32_t *granted)
 
 static int set_options(int fd, const struct settings *s, const struct address *a, uint32_t *granted)
 {
-    int rc = set_family_options(fd, a);
+    int rc = a->family == ADDRESS_IPV4 ? set_ipv4_options(fd, a) : set_ipv6_options(fd, a);
 
     if (rc == 0)
         rc = set(fd, SOL_SOCKET, SO_TIMESTAMPNS, 1);

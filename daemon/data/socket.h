@@ -10,8 +10,9 @@
 #include <sys/socket.h>
 
 /*
- * A bound, non-blocking, close-on-exec UDP socket for an address of one family, with packet info,
- * receive time, GRO where set, and multicast groups joined. *granted: what getsockopt(SO_RCVBUF)
+ * A bound, non-blocking, close-on-exec UDP socket for an address of one family, with receive
+ * time, packet info where its address does not say the destination, GRO where set, and multicast
+ * groups joined. *granted: what getsockopt(SO_RCVBUF)
  * gave, halved to the unit of the setting. A descriptor, or -errno and *what that failed.
  */
 int udp_socket_open(const struct settings *s, const struct address *address, uint32_t *granted,
