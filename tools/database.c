@@ -19,20 +19,37 @@ static uint64_t count_at(const json_t *json, const char *key)
     return n > 0 ? (uint64_t)n : 0;
 }
 
+static const char *plural(uint64_t n)
+{
+    return n == 1 ? "" : "s";
+}
+
+/* What was wrong with it, each with a comma before it. */
+static void put_damage(const json_t *store, char *text, size_t room)
+{
+    char rows[FIGURE_MAX], places[FIGURE_MAX];
+    uint64_t n_rows = count_at(store, "damaged_rows"), n_places = count_at(store, "log_mended");
+    int n = 0;
+    *text = '\0';
+    if (n_rows > 0)
+        n = snprintf(text, room, ", %s damaged row%s", figure_exact(n_rows, rows), plural(n_rows));
+    if (n_places > 0)
+        n += snprintf(text + n, room - (size_t)n, ", its log was wrong in %s place%s",
+                      figure_exact(n_places, places), plural(n_places));
+    if (json_is_true(json_object_get(store, "log_broke_off")))
+        snprintf(text + n, room - (size_t)n, ", its log broke off when msgd was started");
+}
+
 const char *database_found(const json_t *store, char *text)
 {
-    char used[FIGURE_MAX], bound[FIGURE_MAX], left[FIGURE_MAX], damaged[FIGURE_MAX];
+    char used[FIGURE_MAX], bound[FIGURE_MAX], left[FIGURE_MAX], damage[200];
     const char *error = text_at(store, "error");
-    uint64_t n_damaged = count_at(store, "damaged_rows");
-    int n =
-        snprintf(text, DATABASE_TEXT_MAX, "%.300s: %s%s%s%s, %s of %s used, the disk has %s left",
-                 text_at(store, "path"), text_at(store, "state"), *error != '\0' ? " (" : "", error,
-                 *error != '\0' ? ")" : "", figure_bytes(count_at(store, "used_bytes"), used),
-                 figure_bytes(count_at(store, "max_bytes"), bound),
-                 figure_bytes(count_at(store, "free_bytes"), left));
-    if (n_damaged > 0)
-        snprintf(text + n, DATABASE_TEXT_MAX - (size_t)n, ", %s damaged row%s set aside",
-                 figure_exact(n_damaged, damaged), n_damaged == 1 ? "" : "s");
+    put_damage(store, damage, sizeof damage);
+    snprintf(text, DATABASE_TEXT_MAX, "%.300s: %s%s%s%s, %s of %s used, the disk has %s left%s",
+             text_at(store, "path"), text_at(store, "state"), *error != '\0' ? " (" : "", error,
+             *error != '\0' ? ")" : "", figure_bytes(count_at(store, "used_bytes"), used),
+             figure_bytes(count_at(store, "max_bytes"), bound),
+             figure_bytes(count_at(store, "free_bytes"), left), damage);
     return text;
 }
 
@@ -54,6 +71,8 @@ const char *database_advice(const json_t *store, char *text)
         advice =
             "check the disk; the log says what was lost, and the tables damaged and damaged_row "
             "of the database have what was left";
+    else if (count_at(store, "log_mended") > 0)
+        advice = "check the disk; nothing is lost";
     if (advice != NULL)
         snprintf(text, DATABASE_TEXT_MAX, "%s", advice);
     return advice != NULL ? text : NULL;

@@ -80,6 +80,8 @@ static void put_store(struct json_writer *w, const struct control *control)
     json_put_uint(w, "free_bytes", info.free_bytes);
     json_put_uint(w, "appended", info.appended);
     json_put_uint(w, "damaged_rows", info.damaged_rows);
+    json_put_uint(w, "log_mended", info.log_mended);
+    json_put_bool(w, "log_broke_off", info.log_broke_off);
     json_end_object(w);
 }
 

@@ -254,8 +254,14 @@ static void put_store(FILE *out, const struct store_info *s)
             s->free_bytes);
     put_sum(out, "store_commits_total", "counter", "Transactions of the database.", s->commits);
     put_sum(out, "store_messages_total", "counter", "Messages that were put on disk.", s->appended);
-    put_sum(out, "store_damaged_rows", "gauge", "Rows of the database that were set aside.",
+    put_sum(out, "store_damaged_rows", "gauge", "Rows of the database that were damaged.",
             s->damaged_rows);
+    put_sum(out, "store_log_mended", "gauge",
+            "Places of the database's log that were wrong at the start, without a loss.",
+            s->log_mended);
+    put_sum(out, "store_log_broke_off", "gauge",
+            "1: the database's log ended before what had been written to it, at the start.",
+            s->log_broke_off);
 }
 
 void metrics_write(FILE *out, const struct metrics *m)

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: MIT
 """What people see of messages on disk: msgctl spool, msgls, and the methods behind them."""
 
+import contextlib
 import json
+import sqlite3
 
 from msgd_test import NOBODY, Story, main, numbered, wait_until
 
@@ -244,6 +246,46 @@ class Spool(Story):
             result = self.msgd.tool(*tool)
             self.assertIn("limits.spool_free_bytes", " ".join(result.stdout.split()), tool)
         self.assertIn('msgd_store_state{state="full"} 1', self.msgd.call("Metrics")["text"])
+
+    # ---- Damage ----
+
+    def shown(self):
+        """How the database is, as every tool says it."""
+        texts = {" ".join(self.msgd.tool(*tool).stdout.split()) for tool in
+                 (("msgctl", "spool", "list"), ("msgctl", "check-host"))}
+        return " | ".join(texts)
+
+    def test_a_registration_whose_row_is_damaged_is_gone_and_that_is_said(self):
+        self.msgd = self.start()
+        self.msgd.register("good")
+        self.msgd.register("bad")
+        self.msgd.stop()
+        with contextlib.closing(sqlite3.connect(self.msgd.state_path / "msgd.db")) as database:
+            database.execute("UPDATE registration SET text = replace(text, '\"uid\":', '\"uid\":1') WHERE name = 'bad'")
+            database.commit()
+        self.msgd.launch()
+        self.assertEqual([e["name"] for e in self.msgd.call("List")["endpoints"]], ["good"])
+        self.assertEqual(self.msgd.call("GetInfo")["store"]["damaged_rows"], 1)
+        self.assertIn("1 damaged row", self.shown())
+        self.assertIn("msgd_store_damaged_rows 1\n", self.msgd.call("Metrics")["text"])
+        self.msgd.register("bad")
+        self.msgd.stop()
+        self.assertIn("of table registration is damaged, and set aside", self.msgd.program.stderr)
+
+    def test_a_log_that_was_wrong_is_said(self):
+        self.fill(1000)
+        self.msgd.kill()
+        with open(self.msgd.state_path / "msgd.db-wal", "r+b") as log:
+            log.seek(20)
+            byte = log.read(1)[0]
+            log.seek(20)
+            log.write(bytes([byte ^ 1]))
+        self.msgd.sent.clear()
+        self.msgd.launch()
+        store = self.msgd.call("GetInfo")["store"]
+        self.assertEqual((store["log_mended"], store["log_broke_off"]), (1, False))
+        self.assertIn("its log was wrong in 1 place", self.shown())
+        self.assertIn("msgd_store_log_mended 1\n", self.msgd.call("Metrics")["text"])
 
     def test_the_metrics_count_it(self):
         spool = self.fill()["spool"]

@@ -386,7 +386,13 @@ Test(tools_show, says_how_the_database_is_and_what_to_do)
          "full (No space left on device),", "make room on this disk"},
         {"{\"state\":\"failed\",\"error\":\"Input/output error\"}", "failed (Input/output error),",
          "start msgd again"},
-        {"{\"state\":\"open\",\"damaged_rows\":2}", "2 damaged rows set aside", "check the disk"},
+        {"{\"state\":\"open\",\"damaged_rows\":2}", "left, 2 damaged rows", "have what was left"},
+        {"{\"state\":\"open\",\"damaged_rows\":1,\"log_mended\":3,\"log_broke_off\":false}",
+         "1 damaged row, its log was wrong in 3 places", "have what was left"},
+        {"{\"state\":\"open\",\"log_mended\":1}", "left, its log was wrong in 1 place",
+         "nothing is lost"},
+        {"{\"state\":\"open\",\"log_broke_off\":true}", "its log broke off when msgd was started",
+         NULL},
     };
     char text[DATABASE_TEXT_MAX];
 
