@@ -25,46 +25,6 @@ static void agree_padded(json_walk *walk, const uint8_t *data, size_t size, bool
     free(padded);
 }
 
-#define ROW 8 /* as many texts are walked side by side at most */
-
-/* A valid text of that size. */
-static void fill(uint8_t *text, size_t size)
-{
-    memset(text, ' ', size);
-    text[0] = '[';
-    text[size - 1] = ']';
-}
-
-/* At each place of a row of others that are valid, and in front of its own second half. */
-static void agree_row(json_row *row, const uint8_t *data, size_t size, bool valid)
-{
-    uint8_t *texts = malloc(ROW * size);
-    bool is_for_rows = valid && (data[0] | 0x20) == '{' && (data[size - 1] | 0x20) == '}';
-
-    HOLDS(texts != NULL);
-    for (size_t i = 0; i < ROW; i++)
-        fill(texts + i * size, size);
-    size_t at_once = row(texts, size, ROW);
-    for (size_t i = 0; i < at_once; i++) {
-        memcpy(texts + i * size, data, size);
-        HOLDS(row(texts, size, ROW) == (is_for_rows ? at_once : 0));
-        if (i % 2 == 0)
-            fill(texts + i * size, size); /* else it stays, and so a row has several */
-    }
-    free(texts);
-}
-
-/* What is cut into texts of one size is a row only of those that are valid by themselves. */
-static void agree_cut(json_row *row, const uint8_t *data, size_t size)
-{
-    for (size_t n_texts = 2; n_texts <= ROW; n_texts *= 2) {
-        size_t each = size / n_texts, n = row(data, each, n_texts);
-
-        for (size_t i = 0; i < n; i++)
-            HOLDS(json_text_is_valid(data + i * each, each));
-    }
-}
-
 /* Exactly as much memory as may be read. */
 static void agree_row(json_row *row, const uint8_t *data, size_t size, bool valid)
 {
@@ -118,11 +78,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             continue;
         HOLDS(json_text_is_valid_by(walk, data, size, false) == (expected == NULL));
         agree_padded(walk, data, size, expected == NULL);
-        if (json_variants[i].row == NULL)
-            continue;
-        agree_cut(json_variants[i].row, data, size);
-        if (size >= 2)
-            agree_row(json_variants[i].row, data, size, expected == NULL);
         if (json_variants[i].row == NULL)
             continue;
         agree_cut(json_variants[i].row, data, size);
