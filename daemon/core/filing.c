@@ -4,23 +4,30 @@
 
 #include <string.h>
 
-const struct record *filing_put(struct chunk_log *log, uint32_t slot, const struct filing *f)
+void filing_write(const struct filing *f, uint32_t slot, struct record *r)
 {
     const struct content *c = &f->content;
-    uint32_t need = filing_bytes(f);
-    struct record *r = chunk_log_reserve(log, need);
 
-    if (r == NULL)
-        return NULL;
     memcpy((char *)r + sizeof(r->word), (const char *)f->meta + sizeof(r->word),
            sizeof(*r) - sizeof(r->word));
     r->slot = slot;
+    r->seq = f->seq;
     memcpy(record_payload(r), c->payload, c->n_payload);
     if (c->n_trailer > 0)
         memcpy((uint8_t *)record_payload(r) + c->n_payload, c->trailer, c->n_trailer);
     uint32_t word = record_word(f->kind, c->n_payload, c->n_trailer);
     atomic_store_explicit(&r->word, f->returns << RECORD_RETURNS_SHIFT | word,
                           memory_order_relaxed);
+}
+
+const struct record *filing_put(struct chunk_log *log, uint32_t slot, const struct filing *f)
+{
+    uint32_t need = filing_bytes(f);
+    struct record *r = chunk_log_reserve(log, need);
+
+    if (r == NULL)
+        return NULL;
+    filing_write(f, slot, r);
     chunk_log_commit(log, need);
     return r;
 }
@@ -31,6 +38,7 @@ static struct filing filing_as(const struct record *r, uint32_t word)
     const uint8_t *payload = (const uint8_t *)(r + 1);
 
     return (struct filing){.meta = r,
+                           .seq = r->seq,
                            .kind = record_kind_of(word),
                            .returns = record_returns_of(word),
                            .content = {.payload = payload,

@@ -16,14 +16,17 @@ struct content {
     const void *trailer;
 };
 
-/* What is filed. meta: everything of its header but word and slot. */
+/* What is filed. meta: everything of its header but word, slot and seq. */
 struct filing {
     const struct record *meta;
+    uint64_t seq;
     enum record_kind kind;
     uint32_t returns; /* how often a consumer had it and did not release it */
     struct content content;
 };
 
+/* Writes the record, for which there is room. */
+void filing_write(const struct filing *f, uint32_t slot, struct record *r);
 /* Adds it to a log. NULL: no memory for it. */
 const struct record *filing_put(struct chunk_log *log, uint32_t slot, const struct filing *f);
 /* The same record once more. Points into r. */

@@ -327,9 +327,7 @@ static bool make_room(struct mailbox *mb, uint32_t need)
 
 static bool shelve(struct shelf *s, const struct filing *f)
 {
-    uint64_t seq = f->meta->seq;
-
-    shelf_note(s, seq);
+    shelf_note(s, f->seq);
     return filing_put(&s->log, 0, f) != NULL;
 }
 
@@ -390,7 +388,7 @@ static int put_copies(struct mailbox *mb, const struct filing *f)
     }
     if (n_holders == 0)
         return outcome;
-    copies_add(&mb->copies, f->meta->seq, n_holders);
+    copies_add(&mb->copies, f->seq, n_holders);
     return MESSAGE_KEPT;
 }
 
@@ -420,13 +418,10 @@ int mailbox_put_in_memory(struct mailbox *mb, const struct filing *f)
     return outcome;
 }
 
-int mailbox_put(struct mailbox *mb, const struct record *meta, const struct content *content)
+int mailbox_put(struct mailbox *mb, struct filing *f)
 {
-    struct record numbered = *meta;
-    struct filing filing = {.meta = &numbered, .kind = RECORD_MESSAGE, .content = *content};
-
-    numbered.seq = mb->last_seq + 1;
-    int outcome = mb->spool != NULL ? spool_put(mb, &filing) : mailbox_put_in_memory(mb, &filing);
+    f->seq = mb->last_seq + 1;
+    int outcome = mb->spool != NULL ? spool_put(mb, f) : mailbox_put_in_memory(mb, f);
     if (outcome == MESSAGE_KEPT) {
         mb->last_seq++;
         if (mb->state != NULL)

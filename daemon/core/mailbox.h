@@ -136,12 +136,10 @@ void mailbox_configure(struct mailbox *mb, const struct settings *s,
 void mailbox_deinit(struct mailbox *mb);
 
 /*
- * Files a message. meta: everything but word, slot and seq. Returns MESSAGE_KEPT, or why not
- * (enum drop_reason); `queued` and what drop-old dropped are counted here, the rest is the
- * caller's.
+ * Files a message, which gets its number here. Returns MESSAGE_KEPT, or why not (enum
+ * drop_reason); `queued` and what drop-old dropped are counted here, the rest is the caller's.
  */
-int mailbox_put(struct mailbox *mb, const struct record *meta,
-                const struct content *content) MUST_USE;
+int mailbox_put(struct mailbox *mb, struct filing *f) MUST_USE;
 
 /*
  * Takes one record back from a consumer that leaves and had not released it: for another consumer

@@ -88,7 +88,7 @@ static void hurry(struct mailbox *mb, bool is_hurried)
         consumer_hurry(c, is_hurried);
 }
 
-static void begin(struct mailbox *mb, const struct record *first)
+static void begin(struct mailbox *mb, const struct filing *first)
 {
     struct spool_place *p = &mb->state->spool;
     struct spool *s = mb->spool;
@@ -99,7 +99,7 @@ static void begin(struct mailbox *mb, const struct record *first)
     p->from = first->seq;
     DURABLE_STEP();
     s->bytes = 0;
-    s->since_ns = first->time_ns;
+    s->since_ns = first->meta->time_ns;
     s->read = s->log.head;
     hurry(mb, true);
 }
@@ -223,7 +223,7 @@ static int set_aside(struct mailbox *mb, const struct filing *f)
     if (n >= s->max_messages || (!is_first && s->bytes + filing_bytes(f) > s->max_bytes))
         return DROP_SPOOL_FULL;
     if (is_first)
-        begin(mb, f->meta);
+        begin(mb, f);
     int outcome = put_in_journal(mb, f);
     if (outcome == MESSAGE_KEPT) {
         s->bytes += filing_bytes(f);

@@ -100,12 +100,14 @@ static int file(const struct framed *m, const struct frame_slice *text)
                               .allowance = m->share,
                               .n_id = (uint32_t)m->id.text.n,
                               .id = (const char *)m->id.text.bytes};
-    struct content content = {.payload = text->bytes,
-                              .n_payload = (uint32_t)text->n,
-                              .trailer = trailer,
-                              .n_trailer = message_tag_write(&tag, trailer)};
+    struct filing filing = {.meta = &m->arrival->meta,
+                            .kind = RECORD_MESSAGE,
+                            .content = {.payload = text->bytes,
+                                        .n_payload = (uint32_t)text->n,
+                                        .trailer = trailer,
+                                        .n_trailer = message_tag_write(&tag, trailer)}};
 
-    return intake_file(e, &m->arrival->meta, &content);
+    return intake_file(e, &filing);
 }
 
 /* It has been kept before: says again what was said then. */

@@ -130,15 +130,15 @@ static bool is_evidence(int reason)
            reason == DROP_MALFORMED_FRAME || reason == DROP_INVALID_JSON;
 }
 
-int intake_file(struct endpoint *e, const struct record *meta, const struct content *content)
+int intake_file(struct endpoint *e, struct filing *f)
 {
     if (e->is_removed)
         return (int)e->removal.reason;
-    int outcome = mailbox_put(&e->mailbox, meta, content);
+    int outcome = mailbox_put(&e->mailbox, f);
     if (e->spooling != NULL && outcome == MESSAGE_KEPT)
         spooling_note(e);
     if (outcome == MESSAGE_KEPT && e->taps != NULL)
-        taps_copy(e, meta, content);
+        taps_copy(e, f);
     return outcome;
 }
 
@@ -170,8 +170,11 @@ int intake_datagram(struct endpoint *e, const struct arrival *a)
     DURABLE_STEP();
     sources_count(&e->sources, a->meta.from_ip, 1);
     if (outcome == MESSAGE_KEPT) {
-        struct content content = {.payload = a->bytes, .n_payload = (uint32_t)a->n_bytes};
-        outcome = intake_file(e, &a->meta, &content);
+        struct filing filing = {
+            .meta = &a->meta,
+            .kind = RECORD_MESSAGE,
+            .content = {.payload = a->bytes, .n_payload = (uint32_t)a->n_bytes}};
+        outcome = intake_file(e, &filing);
     }
     return intake_count(e, a, outcome);
 }

@@ -36,8 +36,7 @@ struct arrival {
 };
 
 /* Into the mailbox and the taps. As mailbox_put. */
-int intake_file(struct endpoint *e, const struct record *meta,
-                const struct content *content) MUST_USE;
+int intake_file(struct endpoint *e, struct filing *f) MUST_USE;
 #define RECEIVE_BATCH_DATAGRAMS 64
 
 /*

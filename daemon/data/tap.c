@@ -22,9 +22,9 @@ struct tap {
 
 /* ---- Worker ---- */
 
-static void tap_copy(struct tap *t, const struct record *meta, const struct content *content)
+static void tap_copy(struct tap *t, const struct filing *f)
 {
-    uint32_t n = record_bytes(content->n_payload + content->n_trailer);
+    uint32_t n = filing_bytes(f);
     struct record *r = spsc_reserve(&t->ring, n);
 
     if (r == NULL) {
@@ -32,24 +32,16 @@ static void tap_copy(struct tap *t, const struct record *meta, const struct cont
         count(&t->worker->tap_missed);
         return;
     }
-    memcpy(r, meta, sizeof(*r));
-    atomic_store_explicit(&r->word,
-                          record_word(RECORD_MESSAGE, content->n_payload, content->n_trailer),
-                          memory_order_relaxed);
-    r->seq = t->endpoint->mailbox.last_seq;
-    memcpy(record_payload(r), content->payload, content->n_payload);
-    if (content->n_trailer > 0)
-        memcpy((uint8_t *)record_payload(r) + content->n_payload, content->trailer,
-               content->n_trailer);
+    filing_write(f, 0, r);
     spsc_commit(&t->ring, n);
     if (!atomic_exchange_explicit(&t->has_news, true, memory_order_release))
         t->worker->has_told = true;
 }
 
-void taps_copy(struct endpoint *e, const struct record *meta, const struct content *content)
+void taps_copy(struct endpoint *e, const struct filing *f)
 {
     for (struct tap *t = e->taps; t != NULL; t = t->next)
-        tap_copy(t, meta, content);
+        tap_copy(t, f);
 }
 
 void taps_orphan(struct endpoint *e)

@@ -9,7 +9,7 @@
 #define TAP_RING_BYTES (1024u * 1024u)
 
 /* Worker: a copy of a message that has just been filed, to every tap of the endpoint. */
-void taps_copy(struct endpoint *e, const struct record *meta, const struct content *content);
+void taps_copy(struct endpoint *e, const struct filing *f);
 /* Worker: the endpoint goes; its taps stay silent from now on. */
 void taps_orphan(struct endpoint *e);
 /* Control: tells of every tap that has something to read. */

@@ -82,7 +82,9 @@ static void put(struct fixture *f, int64_t time_ns)
 
     f->ledger.received++;
     cr_assert_eq(
-        mailbox_put(&f->mailbox, &meta, &(struct content){.payload = "[]", .n_payload = 2}),
+        mailbox_put(&f->mailbox, &(struct filing){.meta = &meta,
+                                                  .kind = RECORD_MESSAGE,
+                                                  .content = {.payload = "[]", .n_payload = 2}}),
         MESSAGE_KEPT);
 }
 

@@ -56,8 +56,10 @@ static void open_fixture(struct fixture *f, enum when_full when_full)
     mailbox_join(&f->mailbox, &f->consumer, &f->lane, 0);
     struct record meta = {0};
     for (int i = 0; i < 3; i++)
-        cr_assert_eq(mailbox_put(&f->mailbox, &meta,
-                                 &(struct content){.payload = "{\"a\":1}", .n_payload = 7}),
+        cr_assert_eq(mailbox_put(&f->mailbox, &(struct filing){.meta = &meta,
+                                                               .kind = RECORD_MESSAGE,
+                                                               .content = {.payload = "{\"a\":1}",
+                                                                           .n_payload = 7}}),
                      MESSAGE_KEPT);
 }
 
@@ -152,7 +154,9 @@ Test(lane, drop_old_spares_what_is_taken)
         open_fixture(&f, WHEN_FULL_DROP_OLD);
         atomic_store(&f.page->taken, rows[i].taken);
         cr_assert_eq(
-            mailbox_put(&f.mailbox, &meta, &(struct content){.payload = "[]", .n_payload = 2}),
+            mailbox_put(&f.mailbox, &(struct filing){.meta = &meta,
+                                                     .kind = RECORD_MESSAGE,
+                                                     .content = {.payload = "[]", .n_payload = 2}}),
             rows[i].outcome, "%s", rows[i].name);
         cr_assert_eq(f.ledger.dropped[DROP_MAILBOX_FULL], rows[i].n_dropped, "%s", rows[i].name);
         cr_assert_eq(f.lane.is_broken, rows[i].is_broken, "%s", rows[i].name);
@@ -282,12 +286,14 @@ Test(lane, tells_of_a_release_where_somebody_waits_for_it)
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         uint8_t trailer[RECORD_TRAILER_MAX];
         uint64_t position = f.lane.log.head;
-        struct content content = {.payload = "1",
-                                  .n_payload = 1,
-                                  .trailer = trailer,
-                                  .n_trailer = message_tag_write(&rows[i].tag, trailer)};
+        struct filing filing = {.meta = &meta,
+                                .kind = RECORD_MESSAGE,
+                                .content = {.payload = "1",
+                                            .n_payload = 1,
+                                            .trailer = trailer,
+                                            .n_trailer = message_tag_write(&rows[i].tag, trailer)}};
         last_outcome = MESSAGE_KEPT;
-        cr_assert_eq(mailbox_put(&f.mailbox, &meta, &content), MESSAGE_KEPT);
+        cr_assert_eq(mailbox_put(&f.mailbox, &filing), MESSAGE_KEPT);
         cr_expect_eq(f.header->release_wanted, rows[i].tag.is_awaited, "%s", rows[i].name);
         if (rows[i].is_answered)
             cr_assert(chunk_log_answer(&f.lane.log, position));

@@ -144,8 +144,10 @@ static void process_leave(struct world *w, struct process *p)
             /* Messages that come in the middle of it queue behind. */
             struct record meta = {0};
             w->ledger.received++;
-            int outcome = mailbox_put(&w->mailbox, &meta,
-                                      &(struct content){.payload = "[1]", .n_payload = 3});
+            int outcome = mailbox_put(
+                &w->mailbox, &(struct filing){.meta = &meta,
+                                              .kind = RECORD_MESSAGE,
+                                              .content = {.payload = "[1]", .n_payload = 3}});
             if (outcome != MESSAGE_KEPT)
                 w->ledger.dropped[outcome]++;
         }
@@ -173,12 +175,14 @@ static void put(struct world *w)
     memset(bytes, (int)(mark & 0xff), n);
     if (random_below(3) == 0)
         tag.type = MESSAGE_SEND;
-    struct content content = {.payload = bytes,
-                              .n_payload = n,
-                              .trailer = trailer,
-                              .n_trailer = message_tag_write(&tag, trailer)};
+    struct filing filing = {.meta = &meta,
+                            .kind = RECORD_MESSAGE,
+                            .content = {.payload = bytes,
+                                        .n_payload = n,
+                                        .trailer = trailer,
+                                        .n_trailer = message_tag_write(&tag, trailer)}};
     w->ledger.received++;
-    int outcome = mailbox_put(&w->mailbox, &meta, &content);
+    int outcome = mailbox_put(&w->mailbox, &filing);
     if (outcome != MESSAGE_KEPT) {
         w->ledger.dropped[outcome]++;
     } else if (tag.type == MESSAGE_SEND && tag.is_awaited) {

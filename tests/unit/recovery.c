@@ -247,7 +247,10 @@ static void file_batch(struct world *w, uint32_t done)
         w->state.ledger.received++;
         DURABLE_STEP();
         int outcome = mailbox_put(
-            &w->mailbox, &meta, &(struct content){.payload = payload, .n_payload = PAYLOAD_BYTES});
+            &w->mailbox,
+            &(struct filing){.meta = &meta,
+                             .kind = RECORD_MESSAGE,
+                             .content = {.payload = payload, .n_payload = PAYLOAD_BYTES}});
         if (outcome != MESSAGE_KEPT)
             w->state.ledger.dropped[outcome]++;
         DURABLE_STEP();

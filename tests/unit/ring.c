@@ -159,8 +159,10 @@ static void race(enum when_full when_full)
         uint32_t n = 1 + (uint32_t)rand_r(&seed) % (i % 16 == 0 ? sizeof(bytes) : 200);
         memset(bytes, (uint8_t)((w.mailbox.last_seq + 1) * 31 + n), n);
         w.ledger.received++;
-        int outcome =
-            mailbox_put(&w.mailbox, &meta, &(struct content){.payload = bytes, .n_payload = n});
+        int outcome = mailbox_put(&w.mailbox,
+                                  &(struct filing){.meta = &meta,
+                                                   .kind = RECORD_MESSAGE,
+                                                   .content = {.payload = bytes, .n_payload = n}});
         if (outcome != MESSAGE_KEPT)
             w.ledger.dropped[outcome]++;
         if (i % 8 == 0)

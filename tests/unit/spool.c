@@ -84,8 +84,10 @@ static void file(struct fixture *f)
     struct record meta = {.time_ns = (int64_t)++f->n_sent};
 
     f->state.ledger.received++;
-    int outcome = mailbox_put(&f->mailbox, &meta,
-                              &(struct content){.payload = payload, .n_payload = PAYLOAD_BYTES});
+    int outcome = mailbox_put(
+        &f->mailbox, &(struct filing){.meta = &meta,
+                                      .kind = RECORD_MESSAGE,
+                                      .content = {.payload = payload, .n_payload = PAYLOAD_BYTES}});
     if (outcome == MESSAGE_KEPT)
         f->fates[f->state.last_seq] = LIVE;
     else
