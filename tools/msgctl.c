@@ -2,6 +2,7 @@
 /* msgctl: what an administrator does with msgd. */
 #include "tools/figures.h"
 #include "tools/host_facts.h"
+#include "tools/info.h"
 #include "tools/quarantine.h"
 #include "tools/replay.h"
 #include "tools/spool.h"
@@ -15,8 +16,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const verb_names[] = {"reload",  "release",    "quarantine", "spool",
-                                         "metrics", "check-host", "upgrade",    NULL};
+static const char *const verb_names[] = {"reload", "release",    "quarantine", "spool", "metrics",
+                                         "info",   "check-host", "upgrade",    NULL};
 
 static const struct option_spec specs[] = {
     {"count", 'n', "N", "with spool show and spool export: N messages at most", OPTION_INTEGER,
@@ -48,6 +49,7 @@ static const struct tool_spec tool = {
         "                              copies of what is on disk to another endpoint\n"
         "  spool purge NAME            throw away what is on disk alone\n"
         "  metrics                     all counters, as Prometheus text\n"
+        "  info                        the daemon itself: what it runs with\n"
         "  check-host                  is this host set up to lose nothing?\n"
         "  upgrade                     let msgd's program, as it is now, take over\n",
     .options = specs,
@@ -127,6 +129,22 @@ static int metrics(const struct common_options *common, char **words, size_t n_w
         code = tool_print_json(reply);
     else
         fputs(text != NULL ? text : "", stdout);
+    json_decref(reply);
+    return code;
+}
+
+static int info(const struct common_options *common, char **words, size_t n_words)
+{
+    json_t *reply;
+    (void)words;
+    (void)n_words;
+    int code = call(common, "io.msgd.GetInfo", json_object(), &reply);
+    if (code != EXIT_DONE)
+        return code;
+    if (common->json)
+        code = tool_print_json(reply);
+    else
+        info_print(reply, stdout);
     json_decref(reply);
     return code;
 }
@@ -224,9 +242,9 @@ static const struct {
     size_t max_words;
     int (*run)(const struct common_options *common, char **words, size_t n_words);
 } verbs[] = {
-    {"reload", 0, reload},   {"release", 1, release}, {"quarantine", 3, quarantine},
-    {"spool", 3, spool},     {"metrics", 0, metrics}, {"check-host", 0, check},
-    {"upgrade", 0, upgrade},
+    {"reload", 0, reload},    {"release", 1, release}, {"quarantine", 3, quarantine},
+    {"spool", 3, spool},      {"metrics", 0, metrics}, {"info", 0, info},
+    {"check-host", 0, check}, {"upgrade", 0, upgrade},
 };
 
 static int unknown(const char *word)

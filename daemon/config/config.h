@@ -7,6 +7,7 @@
 #define MSGD_DAEMON_CONFIG_CONFIG_H
 
 #include "daemon/base/error.h"
+#include "daemon/config/cpu_list.h"
 #include "daemon/core/policy.h"
 #include "daemon/core/principals.h"
 #include "daemon/core/quota.h"
@@ -49,8 +50,9 @@ struct config {
     char *socket_path;
     char *state_directory;
     uint32_t workers;
-    int64_t poll_us;     /* or MICROSECONDS_AUTO */
-    int64_t coalesce_us; /* the same */
+    struct cpu_list workers_cpus; /* empty, or at least one for each */
+    int64_t poll_us;              /* or MICROSECONDS_AUTO */
+    int64_t coalesce_us;          /* the same */
     struct port_span port_range;
     struct port_span session_port_range;
     struct config_limits limits;

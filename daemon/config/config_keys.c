@@ -44,6 +44,25 @@ static int read_workers(struct reader *r, json_t *value, const struct place *pla
     return outcome;
 }
 
+static int read_workers_cpus(struct reader *r, json_t *value, const struct place *place)
+{
+    struct cpu_list *list = &r->config->workers_cpus;
+
+    if (!json_is_string(value) || !cpu_list_parse(json_string_value(value), list))
+        return reader_refuse(
+            r, place, "a list of CPUs like \"0,2-3\", each once, %d of them at most", CPU_LIST_MAX);
+    if (list->n < r->config->workers)
+        return reader_refuse(r, place, "a CPU for each of %u workers; there are %u",
+                             r->config->workers, list->n);
+    int forbidden = cpu_list_forbidden(list);
+    if (forbidden >= 0)
+        return reader_refuse(r, place,
+                             "CPUs on which msgd may run; of CPU %d the system says no "
+                             "(Cpus_allowed_list in /proc/PID/status)",
+                             forbidden);
+    return 0;
+}
+
 static int read_pause_us(struct reader *r, json_t *value, const struct place *place, int64_t *out)
 {
     if (json_is_string(value) && strcmp(json_string_value(value), "auto") == 0) {
@@ -203,19 +222,14 @@ static int read_limits(struct reader *r, json_t *value, const struct place *plac
     return reader_object(r, value, place, limit_keys);
 }
 
-/* Limits come before the endpoints that are held to them. */
+/* Limits come before the endpoints that are held to them, and workers before their CPUs. */
 static const struct key keys[] = {
-    {"control", read_control},
-    {"state", read_state},
-    {"workers", read_workers},
-    {"poll_us", read_poll_us},
-    {"coalesce_us", read_coalesce_us},
-    {"port_range", read_port_range},
-    {"session_port_range", read_session_port_range},
-    {"limits", read_limits},
-    {"policy", read_policy},
-    {"endpoints", read_endpoints},
-    {NULL, NULL},
+    {"control", read_control},       {"state", read_state},
+    {"workers", read_workers},       {"workers_cpus", read_workers_cpus},
+    {"poll_us", read_poll_us},       {"coalesce_us", read_coalesce_us},
+    {"port_range", read_port_range}, {"session_port_range", read_session_port_range},
+    {"limits", read_limits},         {"policy", read_policy},
+    {"endpoints", read_endpoints},   {NULL, NULL},
 };
 
 int config_keys_read(struct reader *r, json_t *root)

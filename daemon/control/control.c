@@ -181,6 +181,7 @@ static uint64_t ns_or_auto(int64_t us, uint64_t auto_ns)
 
 static int start_workers(struct control *control)
 {
+    const struct cpu_list *cpus = &control->config.workers_cpus;
     struct worker_options options = {
         .control_loop = control->loop,
         .events = {.context = control,
@@ -212,6 +213,7 @@ static int start_workers(struct control *control)
     if (passing_open(control, &options.cookie_secret) < 0)
         return -EIO;
     while (control->n_workers < control->config.workers) {
+        options.cpu = cpus->n > 0 ? cpus->cpus[control->n_workers] : PLACE_ANY;
         int r = worker_start(&control->workers[control->n_workers], &options);
 
         if (r < 0)

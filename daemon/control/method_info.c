@@ -99,6 +99,17 @@ static void put_process(struct json_writer *w, const struct control *control)
     json_put_uint(w, "descriptors_limit", descriptors.rlim_cur);
 }
 
+/* One for each worker, or none. */
+static void put_cpus(struct json_writer *w, const struct control *control)
+{
+    const struct cpu_list *cpus = &control->config.workers_cpus;
+
+    json_begin_array(w, "workers_cpus");
+    for (uint32_t i = 0; i < control->n_workers && cpus->n > 0; i++)
+        json_put_uint(w, NULL, cpus->cpus[i]);
+    json_end_array(w);
+}
+
 void method_get_info(struct call *call)
 {
     const struct control *control = call->control;
@@ -112,6 +123,7 @@ void method_get_info(struct call *call)
     json_put_string(w, "socket", config->socket_path);
     json_put_string(w, "configuration", config->n_files > 0 ? config->files[0] : NULL);
     json_put_uint(w, "workers", control->n_workers);
+    put_cpus(w, control);
     json_put_uint(w, "endpoints", registry_count(control->registry));
     json_put_uint(w, "connections", control->n_connections);
     json_put_uint(w, "sessions", control->visits.by_id.count);

@@ -35,6 +35,7 @@ static void keep_fixed(struct config *now, struct config *fresh)
     warn_if(strcmp(now->socket_path, fresh->socket_path) != 0, "control.socket");
     warn_if(strcmp(now->state_directory, fresh->state_directory) != 0, "state");
     warn_if(now->workers != fresh->workers, "workers");
+    warn_if(!cpu_list_equals(&now->workers_cpus, &fresh->workers_cpus), "workers_cpus");
     warn_if(now->poll_us != fresh->poll_us, "poll_us");
     warn_if(now->coalesce_us != fresh->coalesce_us, "coalesce_us");
     keep_limits(&now->limits, &fresh->limits);
@@ -43,6 +44,7 @@ static void keep_fixed(struct config *now, struct config *fresh)
     now->socket_path = socket_path;
     now->state_directory = state_directory;
     fresh->workers = now->workers;
+    fresh->workers_cpus = now->workers_cpus;
     fresh->poll_us = now->poll_us;
     fresh->coalesce_us = now->coalesce_us;
 }

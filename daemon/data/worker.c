@@ -336,12 +336,11 @@ static int open_told(struct worker *w)
     return 0;
 }
 
-int worker_start(struct worker **out, const struct worker_options *options)
+static int start(struct worker **out, const struct worker_options *options)
 {
     size_t bytes = (sizeof(struct worker) + 63) & ~(size_t)63;
     struct worker *w = aligned_alloc(64, bytes);
 
-    *out = NULL;
     if (w == NULL)
         return -ENOMEM;
     memset(w, 0, bytes);
@@ -365,6 +364,19 @@ int worker_start(struct worker **out, const struct worker_options *options)
     }
     *out = w;
     return 0;
+}
+
+int worker_start(struct worker **out, const struct worker_options *options)
+{
+    cpu_set_t former;
+    int rc = placement_enter(options->cpu, &former);
+
+    *out = NULL;
+    if (rc != 0)
+        return rc;
+    rc = start(out, options);
+    placement_leave(options->cpu, &former);
+    return rc;
 }
 
 /* Nothing but its turn. */

@@ -13,6 +13,7 @@
 #include "daemon/core/ledger.h"
 #include "daemon/core/quota.h"
 #include "daemon/core/settings.h"
+#include "daemon/data/placement.h"
 #include "proto/address.h"
 #include "proto/frame.h"
 #include "proto/ring.h"
@@ -98,6 +99,7 @@ struct worker_events {
 struct worker_options {
     uv_loop_t *control_loop;
     struct worker_events events;
+    int cpu;            /* that it runs on; PLACE_ANY */
     int max_descriptor; /* the highest that this process can have; sizes libuv's tables at start */
     uint32_t replies_per_source; /* a second, on endpoints not bound to loopback */
     uint32_t answers_per_source; /* the same for what msgd itself answers */
