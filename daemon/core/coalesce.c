@@ -17,7 +17,7 @@
  * idle): the dearer, the longer. */
 #define FORGET   1024u
 #define SHORTEST UINT64_C(50000)
-#define WORTH    4u
+#define WORTH    6u
 
 /* The kernel charges a datagram at most so much of a receive buffer, of which a quarter may fill.
  */

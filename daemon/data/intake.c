@@ -33,7 +33,7 @@
 #define BATCHES_PER_TURN  16
 #define BATCHES_PER_DRAIN 4096
 /* Read from one socket or many: then consumers hear of it, else at the end of the turn. */
-#define FLUSH_PACKETS          BATCH_DATAGRAMS
+#define FLUSH_DATAGRAMS        256
 #define DROPS_READ_INTERVAL_MS 60000
 
 #define UNREAD UINT32_MAX /* a length that the kernel has not written */
@@ -334,12 +334,14 @@ static void note_arrivals(const struct endpoint *e, struct receive_batch *b, int
                           uint64_t datagrams)
 {
     struct arrivals *a = &e->worker->arrivals;
+    uint32_t n_datagrams = (uint32_t)(e->ledger->datagrams - datagrams);
     struct record last = {0};
 
     (void)!read_control(&last, &b->messages[n - 1].msg_hdr);
     a->last_clock_ns = last.time_ns;
     a->n_packets += (uint32_t)n;
-    a->n_datagrams += (uint32_t)(e->ledger->datagrams - datagrams);
+    a->n_datagrams += n_datagrams;
+    e->worker->n_unflushed += n_datagrams;
     for (int i = 0; i < n; i++)
         a->n_bytes += b->messages[i].msg_len;
     if (a->room_bytes == 0 || a->room_bytes > e->receive_buffer_granted)
@@ -404,7 +406,7 @@ static bool read_batches(struct receive_batch *b, struct endpoint_socket *s, uns
 
     for (unsigned i = 0; i < max && !is_empty; i++) {
         int n = read_batch(b, s);
-        if (n > 0 && (e->worker->n_unflushed += (unsigned)n) >= FLUSH_PACKETS)
+        if (e->worker->n_unflushed >= FLUSH_DATAGRAMS)
             worker_flush(e->worker);
         if (n == -ENOMEM)
             break;

@@ -86,7 +86,7 @@ struct worker {
     struct dirty_lanes dirty;
     struct task *tasks;
     struct task **last_task;
-    unsigned n_unflushed; /* packets read since worker_flush */
+    unsigned n_unflushed; /* datagrams read since worker_flush */
     unsigned n_snapshots; /* under way: no endpoint goes before they are done */
     struct receive_batch *batch;
     struct link *links;
