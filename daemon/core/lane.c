@@ -86,13 +86,14 @@ static int release_outcome(const struct lane *lane, const struct record *r, uint
                : MESSAGE_RELEASED;
 }
 
-static void release_record(struct lane *lane, struct record *r, uint64_t position)
+static void release_record(struct lane *lane, struct record *r, uint64_t position,
+                           struct refund *refund)
 {
     struct consumer *c = r->slot < lane->n_slots ? lane->slots[r->slot] : NULL;
 
     record_prefetch_behind(r, record_bytes_of(r));
     if (c != NULL && position >= c->departed)
-        consumer_released(c, r, release_outcome(lane, r, position));
+        consumer_released(c, r, release_outcome(lane, r, position), refund);
     lane_note_gone(lane, r);
     if (lane->kept_released != NULL) {
         *lane->kept_released = position + record_bytes_of(r);
@@ -123,6 +124,7 @@ static bool is_boundary(const struct lane *lane, uint64_t from, uint64_t to)
 /* Releases record by record up to `to`. False: there is no record that ends there. */
 static bool release_up_to(struct lane *lane, uint64_t to)
 {
+    struct refund refund = {0};
     bool is_met = true;
 
     while (lane->released < to) {
@@ -132,9 +134,10 @@ static bool release_up_to(struct lane *lane, uint64_t to)
         if (!is_met)
             break;
         if (r != NULL)
-            release_record(lane, r, lane->released);
+            release_record(lane, r, lane->released, &refund);
         lane->released = next;
     }
+    refund_pay(&refund);
     if (lane->taken < lane->released)
         lane->taken = lane->released;
     return is_met;

@@ -187,15 +187,15 @@ struct drop {
 
 static const struct drop for_room = {DROP_MAILBOX_FULL, INT64_MAX};
 
-/* One record less for c; what that means for the endpoint's row. */
-static void consumer_forget(struct consumer *c, const struct record *r)
+/* One record less for c. How many bytes are to go back to the account. */
+static uint32_t consumer_forget(struct consumer *c, const struct record *r)
 {
     uint32_t bytes = record_bytes_of(r);
 
     c->queued--;
     c->used -= bytes;
     c->mailbox->used -= bytes;
-    account_give(c->mailbox->account, bytes);
+    return bytes;
 }
 
 /* reason: where nobody has released it. */
@@ -210,7 +210,7 @@ static void count_dropped(struct consumer *c, const struct record *r, enum drop_
 {
     struct mailbox *mb = c->mailbox;
 
-    consumer_forget(c, r);
+    account_give(mb->account, consumer_forget(c, r));
     if (mb->mode == MODE_COPY) {
         c->missed++;
         count_copy(mb, r, copies_drop(&mb->copies, r->seq, false), reason);
@@ -325,6 +325,29 @@ static bool make_room(struct mailbox *mb, uint32_t need)
     return true;
 }
 
+void mailbox_prepay(struct mailbox *mb, uint64_t bytes)
+{
+    if (account_take(mb->account, bytes))
+        mb->prepaid += bytes;
+}
+
+void mailbox_refund(struct mailbox *mb)
+{
+    if (mb->prepaid > 0)
+        account_give(mb->account, mb->prepaid);
+    mb->prepaid = 0;
+}
+
+static bool charge(struct mailbox *mb, uint32_t bytes)
+{
+    uint64_t from_prepaid = mb->prepaid < bytes ? mb->prepaid : bytes;
+
+    if (from_prepaid < bytes && !account_take(mb->account, bytes - from_prepaid))
+        return false;
+    mb->prepaid -= from_prepaid;
+    return true;
+}
+
 static bool shelve(struct shelf *s, const struct filing *f)
 {
     shelf_note(s, f->seq);
@@ -337,7 +360,7 @@ static int put_one(struct mailbox *mb, const struct filing *f)
 
     if (!make_room(mb, need))
         return DROP_MAILBOX_FULL;
-    if (!account_take(mb->account, need))
+    if (!charge(mb, need))
         return DROP_QUOTA_EXCEEDED;
     bool is_filed = is_direct(mb) ? file_for(least_laden(mb), f) : shelve(&mb->backlog, f);
     if (!is_filed) {
@@ -374,7 +397,7 @@ static int put_copies(struct mailbox *mb, const struct filing *f)
             continue;
         if (!make_room_for(mb, c, need)) {
             c->missed++;
-        } else if (!account_take(mb->account, need)) {
+        } else if (!charge(mb, need)) {
             c->missed++;
             outcome = DROP_QUOTA_EXCEEDED;
         } else if (!file_for(c, f)) {
@@ -466,11 +489,22 @@ uint64_t mailbox_floor(struct mailbox *mb)
 
 /* ---- Releasing ---- */
 
-void consumer_released(struct consumer *c, const struct record *r, int outcome)
+void refund_pay(struct refund *refund)
+{
+    if (refund->bytes > 0)
+        account_give(refund->account, refund->bytes);
+    refund->bytes = 0;
+}
+
+void consumer_released(struct consumer *c, const struct record *r, int outcome,
+                       struct refund *refund)
 {
     struct mailbox *mb = c->mailbox;
 
-    consumer_forget(c, r);
+    if (refund->account != mb->account)
+        refund_pay(refund);
+    refund->account = mb->account;
+    refund->bytes += consumer_forget(c, r);
     c->delivered++;
     if (mb->mode == MODE_COPY)
         count_copy(mb, r, copies_drop(&mb->copies, r->seq, true), DROP_MAILBOX_FULL);
@@ -514,7 +548,7 @@ bool mailbox_take_back(struct mailbox *mb, struct consumer *from, const struct r
         drop = (int)DROP_MAX_DELIVER;
     }
 
-    consumer_forget(from, r);
+    account_give(mb->account, consumer_forget(from, r));
     if (mb->mode == MODE_COPY)
         outcome = copies_drop(&mb->copies, r->seq, false);
     if (outcome == COPY_MISSED && drop != MESSAGE_KEPT) {

@@ -61,6 +61,7 @@ struct mailbox {
     uint64_t used;
     uint64_t last_seq;
     struct account *account;
+    uint64_t prepaid; /* of the account's bytes: for records that are about to come */
     struct ledger *ledger;
     struct endpoint_state *state; /* that outlives the process; NULL: nothing does */
     struct end_intent *intent;    /* the worker's */
@@ -136,6 +137,13 @@ void mailbox_configure(struct mailbox *mb, const struct settings *s,
 void mailbox_deinit(struct mailbox *mb);
 
 /*
+ * Charges the account at once, if it allows it, for records of `bytes` bytes that are put next: an
+ * atomic operation waits for all stores before it. What is left of it goes back by the other.
+ */
+void mailbox_prepay(struct mailbox *mb, uint64_t bytes);
+void mailbox_refund(struct mailbox *mb);
+
+/*
  * Files a message, which gets its number here. Returns MESSAGE_KEPT, or why not (enum
  * drop_reason); `queued` and what drop-old dropped are counted here, the rest is the caller's.
  */
@@ -183,9 +191,19 @@ void mailbox_collect(struct mailbox *mb);
 
 /* Whoever releases something for it is asked to say so at once, or no more. */
 void consumer_hurry(struct consumer *c, bool is_hurried);
-/* The consumer has released one record: MESSAGE_RELEASED or MESSAGE_UNANSWERED. Called by its lane.
+/* Bytes that go back to an account, of several records at once. Zeroed: none. */
+struct refund {
+    struct account *account;
+    uint64_t bytes;
+};
+
+void refund_pay(struct refund *refund);
+/*
+ * The consumer has released one record: MESSAGE_RELEASED or MESSAGE_UNANSWERED. Called by its lane,
+ * which pays the refund in the end.
  */
-void consumer_released(struct consumer *c, const struct record *r, int outcome);
+void consumer_released(struct consumer *c, const struct record *r, int outcome,
+                       struct refund *refund);
 
 /*
  * A walk over a lane that takes everything of one consumer, or of all, back to the mailboxes or

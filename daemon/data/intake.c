@@ -268,13 +268,21 @@ static size_t count_valid(const struct endpoint *e, const uint8_t *bytes, size_t
                : 0;
 }
 
+static void begin_train(struct endpoint *e, size_t n_bytes, size_t segment)
+{
+    size_t n = (n_bytes + segment - 1) / segment;
+
+    e->has_seen_gro = true;
+    mailbox_prepay(&e->mailbox, n * record_bytes((uint32_t)segment));
+}
+
 static void intake_packet(struct endpoint *e, struct mmsghdr *m)
 {
     size_t segment, left = m->msg_len, n_valid = 0;
     struct arrival a = arrival_of(m, &e->settings.address, &segment);
 
     if (segment < left)
-        e->has_seen_gro = true;
+        begin_train(e, left, segment);
     do {
         if (n_valid == 0)
             n_valid = count_valid(e, a.bytes, left, segment);
@@ -286,6 +294,7 @@ static void intake_packet(struct endpoint *e, struct mmsghdr *m)
         a.bytes += a.n_bytes;
         left -= a.n_bytes;
     } while (left > 0);
+    mailbox_refund(&e->mailbox);
 }
 
 /* ---- A predecessor's packet ---- */

@@ -182,7 +182,10 @@ static void put(struct world *w)
                                         .trailer = trailer,
                                         .n_trailer = message_tag_write(&tag, trailer)}};
     w->ledger.received++;
+    if (random_below(4) == 0)
+        mailbox_prepay(&w->mailbox, random_below(2000));
     int outcome = mailbox_put(&w->mailbox, &filing);
+    mailbox_refund(&w->mailbox);
     if (outcome != MESSAGE_KEPT) {
         w->ledger.dropped[outcome]++;
     } else if (tag.type == MESSAGE_SEND && tag.is_awaited) {
@@ -343,4 +346,40 @@ Test(mailbox, keeps_its_law_under_random_operations)
     for (size_t i = 0; i < sizeof(stories) / sizeof(stories[0]); i++)
         for (uint64_t seed = 1; seed <= N_SEEDS; seed++)
             run_story(&stories[i], seed * 0x9e3779b97f4a7c15u);
+}
+
+/* Records of 128 bytes. */
+Test(mailbox, keeps_what_the_account_allows_whatever_is_prepaid)
+{
+    static const struct {
+        const char *name;
+        uint64_t limit, prepaid;
+        uint64_t n_kept; /* of four */
+    } rows[] = {
+        {"all of it", 512, 512, 4},       {"less than comes", 512, 200, 4},
+        {"more than comes", 600, 600, 4}, {"more than is allowed", 384, 512, 3},
+        {"nothing", 384, 0, 3},           {"what is allowed", 256, 256, 2},
+    };
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct world *w = calloc(1, sizeof(*w));
+        struct record meta = {0};
+        world_open(w, MODE_EXCLUSIVE, WHEN_FULL_DROP_NEW, 1 << 16);
+        w->account.limit = rows[i].limit;
+        mailbox_prepay(&w->mailbox, rows[i].prepaid);
+        for (uint64_t n = 1; n <= 4; n++) {
+            struct filing filing = {.meta = &meta,
+                                    .kind = RECORD_MESSAGE,
+                                    .content = {.payload = "[1]", .n_payload = 3}};
+            int outcome = mailbox_put(&w->mailbox, &filing);
+            w->ledger.received++;
+            w->ledger.dropped[DROP_QUOTA_EXCEEDED] += outcome == (int)DROP_QUOTA_EXCEEDED;
+            cr_expect_eq(outcome, n <= rows[i].n_kept ? MESSAGE_KEPT : (int)DROP_QUOTA_EXCEEDED,
+                         "%s: message %lu", rows[i].name, n);
+        }
+        mailbox_refund(&w->mailbox);
+        cr_expect_eq(w->account.used, rows[i].n_kept * 128, "%s", rows[i].name);
+        world_close(w);
+        free(w);
+    }
 }
