@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define MAX_LIST           256 /* each datagram's source is compared with every network */
 #define MAX_LEASE_S        INT64_C(4294967295)
 #define MIN_RECEIVE_BUFFER 1024
 #define MAX_RECEIVE_BUFFER (INT32_MAX / 2) /* the kernel doubles it */
@@ -282,8 +281,8 @@ static int parse_allow(struct parse *p, json_t *value)
 {
     size_t n = json_array_size(value);
 
-    if (!json_is_array(value) || n > MAX_LIST)
-        return refuse(p, "an array of at most %d networks such as \"10.0.0.0/8\"", MAX_LIST);
+    if (!json_is_array(value) || n > SETTINGS_LIST_MAX)
+        return refuse(p, "an array of at most %d networks such as \"10.0.0.0/8\"", SETTINGS_LIST_MAX);
     p->given |= FIELD_BIT(ALLOW);
     if (n == 0)
         return 0;
@@ -394,8 +393,8 @@ static int parse_texts(struct parse *p, json_t *value, char ***texts, size_t *n_
 {
     size_t n = json_array_size(value);
 
-    if (!json_is_array(value) || n > MAX_LIST)
-        return refuse(p, "an array of at most %d names", MAX_LIST);
+    if (!json_is_array(value) || n > SETTINGS_LIST_MAX)
+        return refuse(p, "an array of at most %d names", SETTINGS_LIST_MAX);
     if (n == 0)
         return 0;
     *texts = calloc(n, sizeof((*texts)[0]));

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The fields of an endpoint as the JSON that Register takes. */
+/* The fields of an endpoint as JSON. */
 #include "daemon/config/settings_text.h"
 
 static void put_allow(struct json_writer *w, const char *key, const struct settings *s)
@@ -39,21 +39,4 @@ void settings_write_rules(struct json_writer *w, const struct settings *s, uint3
     PUT(STALL, uint, s->stall_s);
     PUT(ON_STALL, string, stall_rule_key(s->on_stall));
     PUT(SESSION_PORTS, string, session_ports_key(s->session_ports));
-}
-
-void settings_write(struct json_writer *w, const struct settings *s)
-{
-    char address[ADDRESS_TEXT_MAX];
-    struct settings defaults;
-    uint32_t fields;
-
-    settings_init(&defaults);
-    fields = settings_difference(s, &defaults);
-    if (s->is_durable)
-        fields |= FIELD_BIT(WHEN_FULL); /* whose default is another then */
-    json_put_string(w, "name", s->name);
-    PUT(ADDRESS, string, address_print_ip(&s->address, address));
-    PUT(PORT, int, s->address.port);
-    settings_write_rules(w, s, fields);
-    PUT(SESSIONS, string, session_rule_key(s->sessions));
 }

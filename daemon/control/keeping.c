@@ -2,10 +2,10 @@
 /* What outlives msgd of each registered name. */
 #include "daemon/control/keeping.h"
 
-#include "daemon/config/settings_text.h"
 #include "daemon/control/connection.h"
 #include "daemon/control/desk.h"
 #include "daemon/control/state.h"
+#include "daemon/core/registered.h"
 #include "daemon/store/stash.h"
 #include "daemon/store/store.h"
 
@@ -15,10 +15,10 @@
 
 /* ---- The database ---- */
 
-/* A job with the texts that it points to. */
+/* A job with what it points to. */
 struct keeping_job {
     struct store_job job;
-    char text[];
+    char bytes[];
 };
 
 int keeping_open(struct control *control)
@@ -75,9 +75,9 @@ static void on_done(struct store_job *job)
     free(list_member(job, struct keeping_job, job));
 }
 
-static struct keeping_job *new_job(struct control *control, enum store_act act, size_t n_text)
+static struct keeping_job *new_job(struct control *control, enum store_act act, size_t n_bytes)
 {
-    struct keeping_job *k = control->port ? calloc(1, sizeof(*k) + n_text) : NULL;
+    struct keeping_job *k = control->port ? calloc(1, sizeof(*k) + n_bytes) : NULL;
 
     if (!k) {
         if (control->port)
@@ -94,41 +94,25 @@ static void post(struct control *control, struct keeping_job *k)
     store_post(control->port, &k->job);
 }
 
-static void write_registration(struct json_writer *w, const struct entry *e)
-{
-    char address[ADDRESS_TEXT_MAX];
-
-    json_begin_object(w, NULL);
-    json_put_uint(w, "uid", e->owner.uid);
-    json_put_uint(w, "generation", e->generation);
-    json_put_int(w, "since", e->since_wall_ns);
-    json_put_bool(w, "static", e->is_static);
-    json_put_string(w, "address", address_print_ip(&e->address, address));
-    json_put_int(w, "port", e->address.port);
-    json_begin_object(w, "settings");
-    settings_write(w, &e->settings);
-    json_end_object(w);
-    json_end_object(w);
-    json_put_raw_bytes(w, "", 1);
-}
-
 void keeping_save(struct desk *desk)
 {
-    struct json_writer w;
-    struct keeping_job *k;
-    size_t n_name = strlen(desk->name) + 1;
+    const struct entry *e = desk->entry;
+    const struct registered registered = {.uid = e->owner.uid,
+                                          .generation = e->generation,
+                                          .since_wall_ns = e->since_wall_ns,
+                                          .is_static = e->is_static,
+                                          .address = e->address,
+                                          .settings = e->settings};
+    size_t n_name = strlen(desk->name) + 1, n = registered_save(&registered, NULL, 0);
+    struct keeping_job *k = new_job(desk->control, STORE_PUT_REGISTRATION, n_name + n);
 
-    json_writer_init(&w);
-    write_registration(&w, desk->entry);
-    k = w.error ? NULL : new_job(desk->control, STORE_PUT_REGISTRATION, n_name + w.length);
-    if (k) {
-        memcpy(k->text, desk->name, n_name);
-        memcpy(k->text + n_name, w.bytes, w.length);
-        k->job.registration = (struct store_registration){
-            .number = desk->number, .name = k->text, .text = k->text + n_name};
-        post(desk->control, k);
-    }
-    json_writer_deinit(&w);
+    if (!k)
+        return;
+    memcpy(k->bytes, desk->name, n_name);
+    (void)registered_save(&registered, k->bytes + n_name, n);
+    k->job.registration = (struct store_registration){
+        .number = desk->number, .name = k->bytes, .bytes = k->bytes + n_name, .n_bytes = n};
+    post(desk->control, k);
 }
 
 void keeping_forget_messages(struct control *control, uint64_t number)

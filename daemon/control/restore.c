@@ -2,7 +2,6 @@
 /* What a predecessor had registered, taken up at start. */
 #include "daemon/control/restore.h"
 
-#include "daemon/config/settings_json.h"
 #include "daemon/control/desk.h"
 #include "daemon/control/keeping.h"
 #include "daemon/control/state.h"
@@ -11,7 +10,6 @@
 #include "daemon/store/stash.h"
 
 #include <errno.h>
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,53 +21,14 @@ struct past *past_free(struct past *past)
         return NULL;
     list_remove(&past->link);
     remembered_ids_free(past->ids);
-    settings_deinit(&past->settings);
+    settings_deinit(&past->was.settings);
     free(past);
     return NULL;
 }
 
-static int parse_address(const json_t *object, struct address *out)
+static const char *past_name(const struct past *past)
 {
-    const char *text = json_string_value(json_object_get(object, "address"));
-    json_int_t port = json_integer_value(json_object_get(object, "port"));
-
-    if (!text || port < 0 || port > UINT16_MAX || address_parse_ip(text, out) < 0)
-        return -EINVAL;
-    out->port = (uint16_t)port;
-    return 0;
-}
-
-static int parse_object(const json_t *object, struct past *out)
-{
-    json_t *settings = json_object_get(object, "settings");
-    struct settings_error error;
-    int r = parse_address(object, &out->address);
-
-    out->uid = (uid_t)json_integer_value(json_object_get(object, "uid"));
-    out->generation = (uint64_t)json_integer_value(json_object_get(object, "generation"));
-    out->since_wall_ns = json_integer_value(json_object_get(object, "since"));
-    out->is_static = json_is_true(json_object_get(object, "static"));
-    if (r == 0)
-        r = settings_from_json(settings, FROM_REGISTER, UINT64_MAX, &out->settings, NULL, &error);
-    if (r > 0 || (r == 0 && strcmp(out->settings.name, out->name) != 0))
-        return -EINVAL;
-    return r;
-}
-
-static int parse_registration(const struct store_registration *r, struct past *out)
-{
-    json_t *object = json_loads(r->text, 0, NULL);
-    int result;
-
-    if (!object || strlen(r->name) > NAME_BYTES_MAX) {
-        json_decref(object);
-        return -EINVAL;
-    }
-    out->number = r->number;
-    memcpy(out->name, r->name, strlen(r->name) + 1);
-    result = parse_object(object, out);
-    json_decref(object);
-    return result;
+    return past->was.settings.name;
 }
 
 /* The database is msgd's own: nobody chooses names so that they collide. */
@@ -94,10 +53,10 @@ static void outdate(struct restored *restored, struct past *past)
 static void add_past(struct control *control, struct past *past)
 {
     struct restored *restored = &control->restored;
-    struct past *other = restore_find(control, past->name);
+    struct past *other = restore_find(control, past_name(past));
 
     list_append(&restored->all, &past->link);
-    table_add(&restored->by_name, &past->by_name, hash_name(past->name));
+    table_add(&restored->by_name, &past->by_name, hash_name(past_name(past)));
     table_add(&restored->by_number, &past->by_number, hash_number(past->number));
     if (other)
         outdate(restored, other->number < past->number ? other : past);
@@ -110,15 +69,17 @@ static int on_registration(void *context, const struct store_registration *r)
 
     if (!past)
         return -ENOMEM;
-    result = parse_registration(r, past);
+    past->number = r->number;
+    result = registered_load(&past->was, r->bytes, r->n_bytes);
     if (result == 0) {
         add_past(context, past);
         return 0;
     }
     past_free(past);
-    if (result == -EINVAL)
-        log_error("the registration of %s in the database cannot be read; it is left out", r->name);
-    return result == -EINVAL ? 0 : result;
+    if (result == -ENOMEM)
+        return result;
+    log_error("the registration of %s in the database cannot be read; it is left out", r->name);
+    return 0;
 }
 
 static struct past *find_number(const struct control *control, uint64_t number)
@@ -182,7 +143,7 @@ struct past *restore_find(const struct control *control, const char *name)
                                 ? table_first(&control->restored.by_name, hash_name(name))
                                 : NULL;
 
-    while (at && strcmp(list_member(at, struct past, by_name)->name, name) != 0)
+    while (at && strcmp(past_name(list_member(at, struct past, by_name)), name) != 0)
         at = table_next(at);
     return at ? list_member(at, struct past, by_name) : NULL;
 }
@@ -193,9 +154,9 @@ struct past *restore_find(const struct control *control, const char *name)
  * opened, has the past. */
 static void restore_continue(struct desk *desk, struct past *past)
 {
-    struct entry_past known = {.generation = past->generation,
-                               .address = past->address,
-                               .since_wall_ns = past->since_wall_ns,
+    struct entry_past known = {.generation = past->was.generation,
+                               .address = past->was.address,
+                               .since_wall_ns = past->was.since_wall_ns,
                                .now_ms = control_now_ms(),
                                .now_wall_ns = control_wall_ns()};
 
@@ -218,14 +179,14 @@ void restore_static(struct desk *desk)
 static int make_desk(struct control *control, struct past *past, struct account *account,
                      struct desk **out)
 {
-    struct owner owner = {.uid = past->uid};
+    struct owner owner = {.uid = past->was.uid};
     struct entry *entry;
-    int r = registry_insert(control->registry, &past->settings, NULL, owner, past->since_wall_ns,
-                            &entry);
+    int r = registry_insert(control->registry, &past->was.settings, NULL, owner,
+                            past->was.since_wall_ns, &entry);
 
     if (r < 0)
         return r;
-    r = desk_new(out, control, entry, past->uid, account);
+    r = desk_new(out, control, entry, past->was.uid, account);
     if (r < 0)
         registry_remove(control->registry, entry);
     return r;
@@ -236,7 +197,7 @@ static int register_again(struct control *control, struct past *past)
     struct quota_refusal refusal;
     struct account *account;
     struct desk *desk;
-    int r = quota_take_endpoint(control->quota, past->uid, &account, &refusal);
+    int r = quota_take_endpoint(control->quota, past->was.uid, &account, &refusal);
 
     if (r == QUOTA_EXCEEDED)
         return -EDQUOT;
@@ -244,10 +205,10 @@ static int register_again(struct control *control, struct past *past)
         return r;
     r = make_desk(control, past, account, &desk);
     if (r < 0) {
-        quota_give_endpoint(control->quota, past->uid);
+        quota_give_endpoint(control->quota, past->was.uid);
         return r;
     }
-    struct address address = past->address;
+    struct address address = past->was.address;
 
     restore_continue(desk, past);
     desk->is_saved = true;
@@ -268,13 +229,15 @@ void restore_names(struct control *control)
     list_for_each(at, next, &control->restored.all)
     {
         struct past *past = list_member(at, struct past, link);
+        char name[NAME_BYTES_MAX + 1];
         int r;
 
-        if (past->is_static || is_configured(control, past->name))
+        if (past->was.is_static || is_configured(control, past_name(past)))
             continue;
+        memcpy(name, past_name(past), sizeof(name)); /* the registry takes the settings */
         r = register_again(control, past);
         if (r < 0)
-            log_error("%s is not registered any more: %s", past->name, strerrordesc_np(-r));
+            log_error("%s is not registered any more: %s", name, strerrordesc_np(-r));
     }
 }
 

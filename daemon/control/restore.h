@@ -5,7 +5,7 @@
 
 #include "daemon/base/error.h"
 #include "daemon/base/list.h"
-#include "daemon/core/settings.h"
+#include "daemon/core/registered.h"
 #include "daemon/core/table.h"
 #include "daemon/store/store.h"
 
@@ -22,13 +22,7 @@ struct past {
     struct table_link by_name;
     struct table_link by_number;
     uint64_t number;
-    char name[NAME_BYTES_MAX + 1];
-    uid_t uid;
-    uint64_t generation;
-    int64_t since_wall_ns;
-    bool is_static;
-    struct address address; /* that was in force */
-    struct settings settings;
+    struct registered was;
     struct store_spooled spooled; /* what is on disk of it; endpoint 0: nothing was ever */
     struct remembered_ids *ids;   /* of that, the youngest first; owned */
 };

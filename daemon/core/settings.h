@@ -21,6 +21,8 @@ enum session_ports { SESSION_PORTS_OWN, SESSION_PORTS_SINGLE };
 
 #define ZONE_BYTES_MAX 15 /* of an interface's name (net/if.h, IF_NAMESIZE) */
 #define LEASE_FOREVER  (-1)
+#define SETTINGS_LIST_MAX \
+    256 /* networks: each datagram's source is compared with every one; names */
 
 struct settings {
     char name[NAME_BYTES_MAX + 1];

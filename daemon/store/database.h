@@ -64,7 +64,7 @@
                " (SELECT total(length(content)) FROM damaged)"                                    \
                " + (SELECT total(length(content)) FROM damaged_row)")                             \
     X(KEEP_ENDPOINT, KEEP_ROW("endpoint", "number", "released || ',' || n"))                      \
-    X(KEEP_REGISTRATION, KEEP_ROW("registration", "number", HEX("name") HEX_TOO("text")))         \
+    X(KEEP_REGISTRATION, KEEP_ROW("registration", "number", HEX("name") HEX_TOO("content")))      \
     X(KEEP_IDS, KEEP_ROW("remembered", "id", "endpoint || ',' || time" HEX_TOO("ids")))           \
     X(KEEP_REJECTED, KEEP_ROW("quarantine", "id",                                                 \
                               "uid || ',' || time" HEX_TOO("name") HEX_TOO("reason")              \
@@ -77,7 +77,7 @@
     X(FORGET_ENDPOINT, "DELETE FROM endpoint WHERE number = ?1")                                  \
     X(FORGET_IDS_OF, "DELETE FROM remembered WHERE id IN"                                         \
                      " (SELECT id FROM remembered WHERE endpoint = ?1 LIMIT ?2)")                 \
-    X(PUT_REGISTRATION, "INSERT OR REPLACE INTO registration (number, name, text, crc)"           \
+    X(PUT_REGISTRATION, "INSERT OR REPLACE INTO registration (number, name, content, crc)"        \
                         " VALUES (?1, ?2, ?3, row_crc(?1, ?2, ?3))")                              \
     X(DELETE_REGISTRATION, "DELETE FROM registration WHERE number = ?1")                          \
     X(PUT_REJECTED, "INSERT OR REPLACE INTO quarantine"                                           \
@@ -87,7 +87,7 @@
     X(DELETE_REJECTED, "DELETE FROM quarantine WHERE id = ?1")                                    \
     X(SET_NEXT, "UPDATE meta SET next_number = ?1")                                               \
     X(GET_NEXT, "SELECT next_number FROM meta")                                                   \
-    X(LOAD_REGISTRATIONS, "SELECT number, crc = row_crc(number, name, text), name, text"          \
+    X(LOAD_REGISTRATIONS, "SELECT number, crc = row_crc(number, name, content), name, content"    \
                           " FROM registration WHERE number > ?1 ORDER BY number")                 \
     X(LOAD_ENDPOINTS, "SELECT number, crc = row_crc(number, released, n), released, n"            \
                       " FROM endpoint WHERE number > ?1 ORDER BY number")                         \

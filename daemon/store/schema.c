@@ -39,8 +39,9 @@ static const char version_1[] =
 static const char version_2[] =
     "ALTER TABLE endpoint ADD COLUMN crc INTEGER NOT NULL DEFAULT 0;"
     "UPDATE endpoint SET crc = row_crc(number, released, n);"
+    "ALTER TABLE registration RENAME COLUMN text TO content;"
     "ALTER TABLE registration ADD COLUMN crc INTEGER NOT NULL DEFAULT 0;"
-    "UPDATE registration SET crc = row_crc(number, name, text);"
+    "UPDATE registration SET crc = row_crc(number, name, content);"
     "ALTER TABLE remembered ADD COLUMN crc INTEGER NOT NULL DEFAULT 0;"
     "UPDATE remembered SET crc = row_crc(endpoint, time, ids);"
     "ALTER TABLE quarantine ADD COLUMN crc INTEGER NOT NULL DEFAULT 0;"

@@ -101,7 +101,8 @@ const char *store_state_name(enum store_state state);
 struct store_registration {
     uint64_t number;
     const char *name;
-    const char *text; /* JSON, its writer's business */
+    const void *bytes; /* its writer's business; not empty */
+    size_t n_bytes;
 };
 
 /* What is on disk of an endpoint's messages and not released. */

@@ -138,9 +138,10 @@ static int see_registration(sqlite3_stmt *q, void *context)
     const struct store_loader *l = context;
     struct store_registration row = {.number = (uint64_t)sqlite3_column_int64(q, 0),
                                      .name = (const char *)sqlite3_column_text(q, 2),
-                                     .text = (const char *)sqlite3_column_text(q, 3)};
+                                     .bytes = sqlite3_column_blob(q, 3),
+                                     .n_bytes = (size_t)sqlite3_column_bytes(q, 3)};
 
-    return row.name != NULL && row.text != NULL ? l->registration(l->context, &row) : -ENOMEM;
+    return row.name != NULL && row.bytes != NULL ? l->registration(l->context, &row) : -ENOMEM;
 }
 
 static const struct checked_table remembered = {

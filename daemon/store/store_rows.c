@@ -16,7 +16,7 @@ static int put_registration(struct store *s, const struct store_registration *r)
     CRASH_POINT("store.registration");
     sqlite3_bind_int64(q, 1, (sqlite3_int64)r->number);
     sqlite3_bind_text(q, 2, r->name, -1, SQLITE_STATIC);
-    sqlite3_bind_text(q, 3, r->text, -1, SQLITE_STATIC);
+    sqlite3_bind_blob(q, 3, r->bytes, (int)r->n_bytes, SQLITE_STATIC);
     return database_run(&s->database, SQL_PUT_REGISTRATION);
 }
 

@@ -61,7 +61,7 @@ static int find_registration(void *context, const struct store_registration *r)
     else if (r->number == 0 || r->number > STORM_REGISTRATIONS)
         f->n_unknown++;
     else
-        f->texts[r->number] = strtoull(r->text, NULL, 10);
+        f->texts[r->number] = strtoull(r->bytes, NULL, 10);
     return 0;
 }
 

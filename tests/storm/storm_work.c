@@ -144,7 +144,8 @@ static void make_registration(struct storm_work *w, struct storm_job *j, struct 
     snprintf(j->text, sizeof(j->text), "%llu", (unsigned long long)j->last);
     j->job.act = STORE_PUT_REGISTRATION;
     j->job.registration.name = "storm";
-    j->job.registration.text = j->text;
+    j->job.registration.bytes = j->text;
+    j->job.registration.n_bytes = strlen(j->text) + 1;
 }
 
 static void make_rejected(struct storm_work *w, struct storm_job *j)

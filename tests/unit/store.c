@@ -197,7 +197,8 @@ static int find_registration(void *context, const struct store_registration *r)
     struct found *found = context;
 
     found->numbers[found->n_registrations] = r->number;
-    cr_assert_str_eq(r->text, "{}");
+    cr_assert_eq(r->n_bytes, 2);
+    cr_assert_arr_eq(r->bytes, "{}", 2);
     snprintf(found->names[found->n_registrations++], 16, "%s", r->name);
     return 0;
 }
@@ -280,9 +281,9 @@ Test(store, keeps_registrations_ids_and_the_quarantine)
     struct fixture f;
     struct found found;
     struct store_job one = {.act = STORE_PUT_REGISTRATION,
-                            .registration = {.number = 3, .name = "one", .text = "{}"}};
+                            .registration = {.number = 3, .name = "one", .bytes = "{}", .n_bytes = 2}};
     struct store_job two = {.act = STORE_PUT_REGISTRATION,
-                            .registration = {.number = 4, .name = "two", .text = "{}"}};
+                            .registration = {.number = 4, .name = "two", .bytes = "{}", .n_bytes = 2}};
     struct store_job gone = {.act = STORE_DELETE_REGISTRATION, .registration = {.number = 4}};
     struct store_job ids = {.act = STORE_APPEND,
                             .append = {.endpoint = 3, .ids = (const uint8_t *)"abc", .n_ids = 3}};

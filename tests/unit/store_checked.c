@@ -23,7 +23,8 @@ static void add(struct told *told, const char *format, ...)
 
 static int on_registration(void *context, const struct store_registration *r)
 {
-    add(context, "%" PRIu64 " %s %s; ", r->number, r->name, r->text);
+    add(context, "%" PRIu64 " %s %.*s; ", r->number, r->name, (int)r->n_bytes,
+        (const char *)r->bytes);
     return 0;
 }
 
@@ -82,7 +83,8 @@ static void put_registration(struct fixture *f, uint64_t number, const char *nam
 {
     do_job(f, (struct store_job){
                   .act = STORE_PUT_REGISTRATION,
-                  .registration = {.number = number, .name = name, .text = "{\"uid\":1000}"}});
+                  .registration = {
+                      .number = number, .name = name, .bytes = "{\"uid\":1000}", .n_bytes = 12}});
 }
 
 static void remember(struct fixture *f, uint64_t endpoint, const char *ids)
@@ -123,7 +125,7 @@ static const struct {
 } cases[] = {
     {"UPDATE meta SET next_number = next_number", REGISTRATIONS SPOOLED IDS REJECTED, "SELECT 1"},
     /* Whose it is must not be guessed. */
-    {"UPDATE registration SET text = '{\"uid\":1001}' WHERE number = 3",
+    {"UPDATE registration SET content = '{\"uid\":1001}' WHERE number = 3",
      "4 two {\"uid\":1000}; " SPOOLED IDS REJECTED,
      "SELECT origin = 'registration' AND key = 3 AND CAST(content AS TEXT) LIKE hex('one') || ',' "
      "||"
@@ -302,7 +304,7 @@ Test(store_checked, a_database_of_version_1_is_brought_up_with_all_that_is_in_it
     put_registration(&f, 5, "three");
     stop(&f);
     cr_assert_eq(by_hand(&f, "PRAGMA user_version"), 2);
-    (void)by_hand(&f, "UPDATE registration SET text = '{}' WHERE number = 3");
+    (void)by_hand(&f, "UPDATE registration SET content = '{}' WHERE number = 3");
     cr_assert_str_eq(tell(&f, &told),
                      "4 two {\"uid\":1000}; 5 three {\"uid\":1000}; " SPOOLED IDS REJECTED);
     cr_assert_eq(damaged_rows(&f), 1);
