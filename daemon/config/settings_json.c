@@ -282,7 +282,8 @@ static int parse_allow(struct parse *p, json_t *value)
     size_t n = json_array_size(value);
 
     if (!json_is_array(value) || n > SETTINGS_LIST_MAX)
-        return refuse(p, "an array of at most %d networks such as \"10.0.0.0/8\"", SETTINGS_LIST_MAX);
+        return refuse(p, "an array of at most %d networks such as \"10.0.0.0/8\"",
+                      SETTINGS_LIST_MAX);
     p->given |= FIELD_BIT(ALLOW);
     if (n == 0)
         return 0;

@@ -83,7 +83,7 @@ void desk_changed(struct desk *desk)
 struct opening {
     struct settings settings; /* shallow: endpoint_open keeps nothing of it; address: where */
     uint64_t number;
-    int taken[2]; /* sockets of a predecessor */
+    struct kept_socket taken[2]; /* sockets of a predecessor */
     struct endpoint *endpoint;
     struct open_failure *why;
 };
@@ -105,7 +105,7 @@ static int open_here(struct desk *desk, struct opening *o)
     memcpy(options.inherited, o->taken, sizeof(options.inherited));
     int r = endpoint_open(&o->endpoint, &options, o->why);
     /* They are closed: while the stash has them nobody could have their port. */
-    if (r < 0 && (o->taken[0] >= 0 || o->taken[1] >= 0))
+    if (r < 0 && (o->taken[0].descriptor >= 0 || o->taken[1].descriptor >= 0))
         keeping_drop_sockets(desk->control, o->number);
     return r;
 }

@@ -132,25 +132,34 @@ static struct stash_item socket_item(uint64_t number, uint32_t index)
     return (struct stash_item){.kind = STASH_SOCKET, .index = index, .key = number};
 }
 
-void keeping_take_sockets(struct control *control, uint64_t number, int sockets[2])
+void keeping_take_sockets(struct control *control, uint64_t number, struct kept_socket sockets[2])
 {
     for (uint32_t i = 0; i < 2; i++) {
         struct stash_item item = socket_item(number, i);
-        int fd = stash_take(control->options.stash, &item);
+        uint64_t note = 0;
+        int fd = stash_take_noted(control->options.stash, &item, &note);
 
-        sockets[i] = fd < 0 ? -1 : fd;
+        sockets[i] = (struct kept_socket){.descriptor = fd < 0 ? -1 : fd, .note = note};
     }
 }
 
-void keeping_hold_sockets(struct desk *desk, const struct endpoint *endpoint, const int taken[2])
+static bool is_same_socket(const struct kept_socket *a, const struct kept_socket *b)
+{
+    return a->descriptor == b->descriptor && a->note == b->note;
+}
+
+void keeping_hold_sockets(struct desk *desk, const struct endpoint *endpoint,
+                          const struct kept_socket taken[2])
 {
     struct stash *stash = desk->control->options.stash;
-    int sockets[2];
-    unsigned n = endpoint_descriptors(endpoint, sockets);
+    struct kept_socket sockets[2];
+    unsigned n = endpoint_sockets(endpoint, sockets);
 
     for (uint32_t i = 0; i < n; i++) {
         struct stash_item item = socket_item(desk->number, i);
-        int r = sockets[i] == taken[i] ? 0 : stash_put(stash, &item, sockets[i]);
+        int r = is_same_socket(&sockets[i], &taken[i])
+                    ? 0
+                    : stash_put_noted(stash, &item, sockets[i].descriptor, sockets[i].note);
 
         if (r < 0)
             control_complain(desk->control, "the socket of %s would not outlive msgd: %s",

@@ -5,6 +5,7 @@
 #define MSGD_DAEMON_CONTROL_KEEPING_H
 
 #include "daemon/base/error.h"
+#include "daemon/data/worker.h"
 
 #include <stdint.h>
 
@@ -19,10 +20,11 @@ void keeping_close(struct control *control);
 
 /* Has the registration written as it is now. */
 void keeping_save(struct desk *desk);
-/* A predecessor's sockets for the endpoint of that number; -1: none. */
-void keeping_take_sockets(struct control *control, uint64_t number, int sockets[2]);
+/* A predecessor's sockets for the endpoint of that number. */
+void keeping_take_sockets(struct control *control, uint64_t number, struct kept_socket sockets[2]);
 /* Puts the endpoint's sockets into the stash, but for those that were taken from there. */
-void keeping_hold_sockets(struct desk *desk, const struct endpoint *endpoint, const int taken[2]);
+void keeping_hold_sockets(struct desk *desk, const struct endpoint *endpoint,
+                          const struct kept_socket taken[2]);
 /* The stash holds none for the endpoint of that number. */
 void keeping_drop_sockets(struct control *control, uint64_t number);
 /* Neither is kept any more: the endpoint of that number leaves. */

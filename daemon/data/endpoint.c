@@ -41,35 +41,35 @@ static uint32_t drops_of(int fd)
                                                                         : 0;
 }
 
-/* *inherited: used up; -1: none. */
-static int open_socket(struct endpoint *e, const struct address *address, int *inherited,
-                       struct open_failure *why)
+/* *inherited: used up. */
+static int open_socket(struct endpoint *e, const struct address *address,
+                       struct kept_socket *inherited, struct open_failure *why)
 {
     struct endpoint_socket *s = &e->sockets[e->n_sockets];
-    int fd = udp_socket_adopt(*inherited, &e->settings, address, &e->receive_buffer_granted);
+    struct udp_socket socket = {.descriptor = inherited->descriptor, .note = inherited->note};
+    bool is_adopted = udp_socket_adopt(&socket, &e->settings, address);
+    int rc = is_adopted ? 0 : udp_socket_open(&socket, &e->settings, address, &why->what);
 
-    bool is_adopted = fd >= 0;
-
-    *inherited = -1;
-    if (fd < 0)
-        fd = udp_socket_open(&e->settings, address, &e->receive_buffer_granted, &why->what);
-
-    if (fd < 0) {
+    inherited->descriptor = -1;
+    if (rc != 0) {
         why->address = *address;
-        return fd;
+        return rc;
     }
     *s = (struct endpoint_socket){.endpoint = e,
-                                  .source = {.descriptor = fd},
+                                  .source = {.descriptor = socket.descriptor},
+                                  .note = socket.note,
                                   .family = address->family == ADDRESS_IPV4 ? AF_INET : AF_INET6};
     if (!is_adopted || !e->is_past)
         e->state->drops_before[e->n_sockets] =
-            (uint32_t)e->state->drops[e->n_sockets] - drops_of(fd);
+            (uint32_t)e->state->drops[e->n_sockets] - drops_of(socket.descriptor);
+    e->receive_buffer_granted = socket.granted;
     own_port_add(address->port);
     e->n_sockets++;
     return 0;
 }
 
-static int open_sockets(struct endpoint *e, int inherited[2], struct open_failure *why)
+static int open_sockets(struct endpoint *e, struct kept_socket inherited[2],
+                        struct open_failure *why)
 {
     const struct address *a = &e->settings.address;
 
@@ -145,8 +145,8 @@ int endpoint_spool_new(struct endpoint *e, const struct settings *s,
     return 0;
 }
 
-static int open_endpoint(struct endpoint **out, const struct endpoint_options *o, int inherited[2],
-                         struct open_failure *why)
+static int open_endpoint(struct endpoint **out, const struct endpoint_options *o,
+                         struct kept_socket inherited[2], struct open_failure *why)
 {
     const struct settings *settings = o->settings;
     struct endpoint *e = calloc(1, sizeof(*e));
@@ -197,12 +197,12 @@ static int open_endpoint(struct endpoint **out, const struct endpoint_options *o
 int endpoint_open(struct endpoint **out, const struct endpoint_options *options,
                   struct open_failure *why)
 {
-    int inherited[2] = {options->inherited[0], options->inherited[1]};
+    struct kept_socket inherited[2] = {options->inherited[0], options->inherited[1]};
     int rc = open_endpoint(out, options, inherited, why);
 
     for (int i = 0; i < 2; i++)
-        if (inherited[i] >= 0)
-            close(inherited[i]);
+        if (inherited[i].descriptor >= 0)
+            close(inherited[i].descriptor);
     if (rc == 0 && (*out)->spooling != NULL)
         (*out)->spooling->ids = options->ids;
     else if (rc == 0)
@@ -210,10 +210,11 @@ int endpoint_open(struct endpoint **out, const struct endpoint_options *options,
     return rc;
 }
 
-unsigned endpoint_descriptors(const struct endpoint *e, int descriptors[2])
+unsigned endpoint_sockets(const struct endpoint *e, struct kept_socket sockets[2])
 {
     for (unsigned i = 0; i < e->n_sockets; i++)
-        descriptors[i] = e->sockets[i].source.descriptor;
+        sockets[i] = (struct kept_socket){.descriptor = e->sockets[i].source.descriptor,
+                                          .note = e->sockets[i].note};
     return e->n_sockets;
 }
 

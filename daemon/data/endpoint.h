@@ -14,7 +14,8 @@ struct store_spooled;
 struct endpoint_socket {
     struct event_source source;
     struct endpoint *endpoint;
-    int family; /* AF_INET, AF_INET6 */
+    int family;    /* AF_INET, AF_INET6 */
+    uint64_t note; /* udp_socket_adopt */
 };
 
 /* Within the endpoint, so that removing one needs no memory. */

@@ -2,6 +2,8 @@
 /* Opening the UDP socket of an endpoint. */
 #include "daemon/data/socket.h"
 
+#include "daemon/core/table.h"
+
 #include <errno.h>
 #include <net/if.h>
 #include <netinet/in.h>
@@ -88,23 +90,42 @@ static int set_ipv6_options(int fd, const struct address *a)
 }
 
 /* The kernel doubles what is set; both directions are said in the unit of the setting. */
-static int read_receive_buffer(int fd, uint32_t *granted)
+static int set_receive_buffer(int fd, uint32_t bytes, uint32_t *granted)
 {
     int value = 0;
     socklen_t length = sizeof(value);
 
-    if (getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &value, &length) != 0)
+    if ((set(fd, SOL_SOCKET, SO_RCVBUFFORCE, (int)bytes) != 0 &&
+         set(fd, SOL_SOCKET, SO_RCVBUF, (int)bytes) != 0) ||
+        getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &value, &length) != 0)
         return -errno;
     *granted = (uint32_t)value / 2;
     return 0;
 }
 
-static int set_receive_buffer(int fd, uint32_t bytes, uint32_t *granted)
+/*
+ * What a socket is, in one number: ten thousand are adopted at once, and asking the kernel about
+ * each took a third of that. The last bit is set where it gave another receive buffer than was
+ * asked for: it may have been allowed more since. A change of what udp_socket_open does changes
+ * NOTE_SEED.
+ */
+#define NOTE_SEED  UINT64_C(1)
+#define NOTE_OTHER UINT64_C(1)
+
+static uint64_t note_of(const struct settings *s, const struct address *a, uint32_t granted)
 {
-    if (set(fd, SOL_SOCKET, SO_RCVBUFFORCE, (int)bytes) != 0 &&
-        set(fd, SOL_SOCKET, SO_RCVBUF, (int)bytes) != 0)
-        return -errno;
-    return read_receive_buffer(fd, granted);
+    struct {
+        uint8_t ip[16];
+        uint32_t scope, port, family, gro, receive_buffer_bytes;
+    } what = {.scope = a->scope,
+              .port = a->port,
+              .family = a->family,
+              .gro = s->gro,
+              .receive_buffer_bytes = s->receive_buffer_bytes};
+
+    memcpy(what.ip, a->ip, sizeof(what.ip));
+    return (table_hash(NOTE_SEED, &what, sizeof(what)) & ~NOTE_OTHER) |
+           (granted == s->receive_buffer_bytes ? 0 : NOTE_OTHER);
 }
 
 static int set_options(int fd, const struct settings *s, const struct address *a, uint32_t *granted)
@@ -122,7 +143,7 @@ static int set_options(int fd, const struct settings *s, const struct address *a
     return rc;
 }
 
-int udp_socket_open(const struct settings *s, const struct address *address, uint32_t *granted,
+int udp_socket_open(struct udp_socket *out, const struct settings *s, const struct address *address,
                     const char **what)
 {
     int family = address->family == ADDRESS_IPV4 ? AF_INET : AF_INET6;
@@ -135,7 +156,7 @@ int udp_socket_open(const struct settings *s, const struct address *address, uin
         return -errno;
 
     *what = "setsockopt";
-    int rc = set_options(fd, s, address, granted);
+    int rc = set_options(fd, s, address, &out->granted);
     if (rc == 0) {
         *what = "bind";
         rc = bind(fd, (struct sockaddr *)&name, length) == 0 ? 0 : -errno;
@@ -144,19 +165,16 @@ int udp_socket_open(const struct settings *s, const struct address *address, uin
         *what = "join the multicast group";
         rc = join(fd, address);
     }
-    if (rc == 0)
-        return fd;
+    if (rc == 0) {
+        out->descriptor = fd;
+        out->note = note_of(s, address, out->granted);
+        return 0;
+    }
     close(fd);
     return rc;
 }
 
-/* Ten thousand sockets are adopted at once: what they have already is not set again. */
-static int adjust_receive_buffer(int fd, uint32_t bytes, uint32_t *granted)
-{
-    int rc = read_receive_buffer(fd, granted);
-
-    return rc == 0 && *granted != bytes ? set_receive_buffer(fd, bytes, granted) : rc;
-}
+/* ---- Adopting ---- */
 
 static bool is_bound_at(int fd, const struct address *address)
 {
@@ -174,18 +192,34 @@ static bool is_bound_at(int fd, const struct address *address)
            bound.scope == address->scope && memcmp(bound.ip, address->ip, sizeof(bound.ip)) == 0;
 }
 
-int udp_socket_adopt(int fd, const struct settings *s, const struct address *address,
-                     uint32_t *granted)
+static bool adjust(int fd, const struct settings *s, const struct address *address)
 {
+    if (!is_bound_at(fd, address))
+        return false;
+    (void)!set(fd, IPPROTO_UDP, UDP_GRO, s->gro);
+    return true;
+}
+
+bool udp_socket_adopt(struct udp_socket *socket, const struct settings *s,
+                      const struct address *address)
+{
+    const uint64_t wanted = note_of(s, address, s->receive_buffer_bytes);
+    int fd = socket->descriptor;
+
     if (fd < 0)
-        return -1;
-    if (is_bound_at(fd, address) &&
-        adjust_receive_buffer(fd, s->receive_buffer_bytes, granted) == 0) {
-        (void)!set(fd, IPPROTO_UDP, UDP_GRO, s->gro);
-        return fd;
+        return false;
+    if (socket->note == wanted) {
+        socket->granted = s->receive_buffer_bytes;
+        return true;
+    }
+    if (((socket->note & ~NOTE_OTHER) == wanted || adjust(fd, s, address)) &&
+        set_receive_buffer(fd, s->receive_buffer_bytes, &socket->granted) == 0) {
+        socket->note = note_of(s, address, socket->granted);
+        return true;
     }
     close(fd);
-    return -1;
+    socket->descriptor = -1;
+    return false;
 }
 
 size_t source_control(struct cmsghdr *c, const struct address *from)

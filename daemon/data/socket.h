@@ -6,25 +6,31 @@
 #include "daemon/base/error.h"
 #include "daemon/core/settings.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/socket.h>
 
+struct udp_socket {
+    int descriptor;   /* -1: none */
+    uint32_t granted; /* what getsockopt(SO_RCVBUF) gives, halved to the unit of the setting */
+    uint64_t note;    /* what it is, for udp_socket_adopt; 0: nothing is known */
+};
+
 /*
- * A bound, non-blocking, close-on-exec UDP socket for an address of one family, with receive
- * time, packet info where its address does not say the destination, GRO where set, and multicast
- * groups joined. *granted: what getsockopt(SO_RCVBUF)
- * gave, halved to the unit of the setting. A descriptor, or -errno and *what that failed.
+ * A bound, non-blocking, close-on-exec UDP socket for an address of one family, with receive time,
+ * packet info where its address does not say the destination, GRO where set, and multicast groups
+ * joined. 0, or -errno and *what that failed.
  */
-int udp_socket_open(const struct settings *s, const struct address *address, uint32_t *granted,
+int udp_socket_open(struct udp_socket *out, const struct settings *s, const struct address *address,
                     const char **what) MUST_USE;
 
 /*
- * A predecessor's socket in the place of a new one, with the receive buffer that is asked for now.
- * Returns it, or -1: it is closed, since it is not what udp_socket_open would have made. -1 is
- * fine.
+ * A predecessor's socket, of which the descriptor and the note are known, in the place of a new
+ * one, with what is asked for now. False: there is none, or it is not what udp_socket_open would
+ * have made; it is closed, and none any more.
  */
-int udp_socket_adopt(int fd, const struct settings *s, const struct address *address,
-                     uint32_t *granted) MUST_USE;
+bool udp_socket_adopt(struct udp_socket *socket, const struct settings *s,
+                      const struct address *address) MUST_USE;
 
 /*
  * Writes the control message that sets the source address (RFC 3542, section 6.2; ip(7),

@@ -133,6 +133,12 @@ struct open_failure {
     const char *what;       /* "socket", "bind", "join"... */
 };
 
+/* A socket that outlives its process. */
+struct kept_socket {
+    int descriptor; /* -1: none */
+    uint64_t note;  /* of whoever had it, for whoever gets it; 0: nothing is known */
+};
+
 /* What an endpoint is made of. */
 struct endpoint_options {
     const struct settings *settings; /* address.port is not 0 */
@@ -143,7 +149,7 @@ struct endpoint_options {
     struct account *journals;            /* of messages on their way to disk; outlives it */
     const struct store_spooled *spooled; /* what is on disk; NULL: nothing */
     struct remembered_ids *ids;          /* of messages on disk; taken on success */
-    int inherited[2]; /* sockets of a predecessor, as they would be opened; -1: none */
+    struct kept_socket inherited[2];     /* of a predecessor, as they would be opened */
 };
 
 /*
@@ -156,7 +162,7 @@ int endpoint_open(struct endpoint **out, const struct endpoint_options *options,
                   struct open_failure *why) MUST_USE;
 /* Its sockets, in the order of `inherited`; they stay the endpoint's. Returns how many there are.
  */
-unsigned endpoint_descriptors(const struct endpoint *endpoint, int descriptors[2]);
+unsigned endpoint_sockets(const struct endpoint *endpoint, struct kept_socket sockets[2]);
 void *endpoint_context(const struct endpoint *endpoint);
 /* What getsockopt(SO_RCVBUF) gave, halved to the unit of the setting. */
 uint32_t endpoint_receive_buffer_granted(const struct endpoint *endpoint);

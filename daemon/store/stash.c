@@ -148,10 +148,12 @@ static int append(struct stash *s, const struct segment_batch *batch, struct seg
     return r;
 }
 
-int stash_put(struct stash *s, const struct stash_item *item, int fd)
+int stash_put_noted(struct stash *s, const struct stash_item *item, int fd, uint64_t note)
 {
     struct segment_batch batch = {
-        .records[0] = {.item = *item, .serial = s->last_serial + 1}, .fds[0] = fd, .n = 1};
+        .records[0] = {.item = *item, .serial = s->last_serial + 1, .note = note},
+        .fds[0] = fd,
+        .n = 1};
     struct held *held = find(s, item);
     bool is_new = !held;
     struct segment *g;
@@ -177,6 +179,11 @@ int stash_put(struct stash *s, const struct stash_item *item, int fd)
     return 0;
 }
 
+int stash_put(struct stash *s, const struct stash_item *item, int fd)
+{
+    return stash_put_noted(s, item, fd, 0);
+}
+
 void stash_remove(struct stash *s, const struct stash_item *item)
 {
     struct held *held = find(s, item);
@@ -187,7 +194,7 @@ void stash_remove(struct stash *s, const struct stash_item *item)
     held_free(s, held);
 }
 
-int stash_take(struct stash *s, const struct stash_item *item)
+int stash_take_noted(struct stash *s, const struct stash_item *item, uint64_t *note)
 {
     struct held *held = find(s, item);
     int fd = held ? held->left : -1;
@@ -195,7 +202,15 @@ int stash_take(struct stash *s, const struct stash_item *item)
     if (fd < 0)
         return -ENOENT;
     held->left = -1;
+    *note = held->record.note;
     return fd;
+}
+
+int stash_take(struct stash *s, const struct stash_item *item)
+{
+    uint64_t note;
+
+    return stash_take_noted(s, item, &note);
 }
 
 /* ---- Letting go ---- */

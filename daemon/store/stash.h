@@ -67,10 +67,16 @@ bool stash_is_kept(const struct stash *s);
 /* The predecessor's descriptor, now the caller's, close-on-exec; it stays in the stash until it is
  * removed. -ENOENT: there is none, or it has been taken. */
 int stash_take(struct stash *s, const struct stash_item *item) MUST_USE;
+/* The same, and what was noted when it was put in. */
+int stash_take_noted(struct stash *s, const struct stash_item *item, uint64_t *note) MUST_USE;
 
 /* Puts in a descriptor, in the place of what had this name. fd stays the caller's, who may close it
  * whenever it likes. 0 or -errno: nothing has changed. */
 int stash_put(struct stash *s, const struct stash_item *item, int fd) MUST_USE;
+/* The same with a note, so that the successor need not ask the kernel what it is. stash_put notes
+ * 0.
+ */
+int stash_put_noted(struct stash *s, const struct stash_item *item, int fd, uint64_t note) MUST_USE;
 
 /*
  * Takes one out; fine if it is not there. The stash lets go of it in stash_flush: until then a

@@ -11,7 +11,7 @@
 #include "daemon/base/list.h"
 #include "daemon/store/stash.h"
 
-#define STASH_VERSION 1
+#define STASH_VERSION 2
 
 /* Records in one message, and in one segment. To take a record out, its segment is written anew. */
 #define SEGMENT_BATCH   64
@@ -20,6 +20,7 @@
 struct segment_record {
     struct stash_item item;
     uint64_t serial; /* of the put: the highest of an item counts */
+    uint64_t note;   /* of whoever put it in */
 };
 
 struct segment {

@@ -32,7 +32,7 @@ kept, writing = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 writing.send(struct.pack("=8sIIQ", b"msgdstsh", version, 0, 1))
 memory = os.memfd_create("endpoints")
 os.ftruncate(memory, 1 << 26)
-writing.sendmsg([struct.pack("=IIQQ", 3, 1, 0, 1)], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [memory]))])
+writing.sendmsg([struct.pack("=IIQQQ", 3, 1, 0, 1, 0)], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [memory]))])
 keeper = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
 keeper.connect(os.environ["NOTIFY_SOCKET"].replace("@", "\0", 1))
 socket.send_fds(keeper, [b"FDSTORE=1\nFDNAME=msgd-stash-1\nFDPOLL=0"], [kept.fileno()])
@@ -279,7 +279,7 @@ class Reader(threading.Thread):
 class Activation(Story):
     def test_what_a_msgd_of_another_time_has_left_is_refused_and_stays(self):
         """By the stash, by the memory in it; and again when msgd is started again, for nothing was taken."""
-        for version, said in ((99, "the descriptors that were kept are of version 99"), (1, "the memory of the last msgd is of a version")):
+        for version, said in ((99, "the descriptors that were kept are of version 99"), (2, "the memory of the last msgd is of a version")):
             with self.subTest(said=said):
                 folder = os.path.join(self.folder, str(version))
                 os.makedirs(folder)

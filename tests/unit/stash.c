@@ -156,6 +156,27 @@ Test(stash, tells_kinds_indices_and_keys_apart)
     stash_close(successor);
 }
 
+/* Also where the segment that it was in is written anew. */
+Test(stash, gives_the_note_back)
+{
+    const struct stash_item wanted = item(300);
+    struct stash *successor;
+    uint64_t note = 0;
+    int fd = marked(1);
+
+    put(stash, 1, 11);
+    cr_assert_eq(stash_put_noted(stash, &wanted, fd, UINT64_MAX - 1), 0);
+    close(fd);
+    stash_remove(stash, &(struct stash_item){.kind = STASH_SOCKET, .key = 1});
+    stash_flush(stash);
+    successor = succeed(stash);
+    fd = stash_take_noted(successor, &wanted, &note);
+    cr_assert_geq(fd, 0);
+    close(fd);
+    cr_assert_eq(note, UINT64_MAX - 1);
+    stash_close(successor);
+}
+
 Test(stash, keeps_everything_when_the_successor_dies_before_it_has_taken_it)
 {
     struct stash *successor;

@@ -280,10 +280,12 @@ Test(store, keeps_registrations_ids_and_the_quarantine)
 {
     struct fixture f;
     struct found found;
-    struct store_job one = {.act = STORE_PUT_REGISTRATION,
-                            .registration = {.number = 3, .name = "one", .bytes = "{}", .n_bytes = 2}};
-    struct store_job two = {.act = STORE_PUT_REGISTRATION,
-                            .registration = {.number = 4, .name = "two", .bytes = "{}", .n_bytes = 2}};
+    struct store_job one = {
+        .act = STORE_PUT_REGISTRATION,
+        .registration = {.number = 3, .name = "one", .bytes = "{}", .n_bytes = 2}};
+    struct store_job two = {
+        .act = STORE_PUT_REGISTRATION,
+        .registration = {.number = 4, .name = "two", .bytes = "{}", .n_bytes = 2}};
     struct store_job gone = {.act = STORE_DELETE_REGISTRATION, .registration = {.number = 4}};
     struct store_job ids = {.act = STORE_APPEND,
                             .append = {.endpoint = 3, .ids = (const uint8_t *)"abc", .n_ids = 3}};

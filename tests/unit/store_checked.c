@@ -279,6 +279,7 @@ static void make_version_1(const struct fixture *f)
     static const char *const texts[] = {
         "ALTER TABLE endpoint DROP COLUMN crc",
         "ALTER TABLE registration DROP COLUMN crc",
+        "ALTER TABLE registration RENAME COLUMN content TO text",
         "ALTER TABLE remembered DROP COLUMN crc",
         "ALTER TABLE quarantine DROP COLUMN crc",
         "DROP TABLE damaged_row",

@@ -212,7 +212,8 @@ Test(store_delete, lets_appends_pass_between_its_slices)
     struct store_job jobs[] = {
         {.act = STORE_TRIM, .trim = {.endpoint = 1, .up_to = 20000}},
         {.act = STORE_APPEND, .append = {.endpoint = 2, .bytes = bytes}},
-        {.act = STORE_PUT_REGISTRATION, .registration = {.number = 2, .name = "a", .bytes = "{}", .n_bytes = 2}}};
+        {.act = STORE_PUT_REGISTRATION,
+         .registration = {.number = 2, .name = "a", .bytes = "{}", .n_bytes = 2}}};
     uint64_t n_lost;
 
     open_fixture(&f);

@@ -39,8 +39,9 @@ static void close_on_memory(struct fixture *f)
 Test(store_end, comes_though_there_is_no_room_for_what_was_posted, .timeout = 60)
 {
     struct fixture f;
-    struct store_job put = {.act = STORE_PUT_REGISTRATION,
-                            .registration = {.number = 3, .name = "one", .bytes = "{}", .n_bytes = 2}};
+    struct store_job put = {
+        .act = STORE_PUT_REGISTRATION,
+        .registration = {.number = 3, .name = "one", .bytes = "{}", .n_bytes = 2}};
     struct store_job trim_it = {.act = STORE_TRIM, .trim = {.endpoint = 1, .up_to = 5}};
 
     open_on_memory(&f);
@@ -59,12 +60,14 @@ Test(store_end, waits_for_nobody_else_s_jobs, .timeout = 60)
 {
     struct fixture f;
     struct store_port *other;
-    struct store_job mine = {.act = STORE_PUT_REGISTRATION,
-                             .registration = {.number = 3, .name = "one", .bytes = "{}", .n_bytes = 2}};
-    struct store_job theirs = {.act = STORE_PUT_REGISTRATION,
-                               .done = on_done,
-                               .context = &f,
-                               .registration = {.number = 4, .name = "two", .bytes = "{}", .n_bytes = 2}};
+    struct store_job mine = {
+        .act = STORE_PUT_REGISTRATION,
+        .registration = {.number = 3, .name = "one", .bytes = "{}", .n_bytes = 2}};
+    struct store_job theirs = {
+        .act = STORE_PUT_REGISTRATION,
+        .done = on_done,
+        .context = &f,
+        .registration = {.number = 4, .name = "two", .bytes = "{}", .n_bytes = 2}};
 
     open_on_memory(&f);
     cr_assert_eq(store_port_open(&other, f.store, &f.loop), 0);
