@@ -78,15 +78,6 @@ static void on_tapped(void *context, struct tap *tap)
     tap_has_news(tap);
 }
 
-static void on_endpoint_failed(void *context, struct endpoint *endpoint, int error)
-{
-    struct desk *desk = endpoint_context(endpoint);
-
-    (void)context;
-    if (desk->entry && desk->entry->endpoint == endpoint)
-        desk_failed(desk, error);
-}
-
 static void on_consumers_stalled(void *context, struct endpoint *endpoint)
 {
     const struct control *control = context;
@@ -188,7 +179,6 @@ static int start_workers(struct control *control)
                    .link_broken = on_link_broken,
                    .rejected = rejects_take,
                    .tapped = on_tapped,
-                   .endpoint_failed = on_endpoint_failed,
                    .consumers_stalled = on_consumers_stalled,
                    .session_asked = on_session_asked,
                    .session_moved = on_session_moved,

@@ -433,21 +433,3 @@ struct leaving *desk_find_leaving(struct control *control, const struct address 
     }
     return NULL;
 }
-
-/* ---- Failing ---- */
-
-void desk_failed(struct desk *desk, int error)
-{
-    char where[ADDRESS_TEXT_MAX];
-
-    if (!desk->entry || !desk->entry->endpoint)
-        return;
-    log_warning("%s at %s: its socket failed (%s); it will be opened again", desk->name,
-                address_print(&desk->entry->address, where), strerrordesc_np(-error));
-    if (desk_close(desk, DROP_RELEASED, NULL) < 0)
-        return;
-    registry_bind_failed(desk->control->registry, desk->entry, error, control_now_ms());
-    holders_end_attached(desk, NULL, "has lost its socket");
-    taps_end(desk, &(struct ending){.error = "io.msgd.TryAgain", .reason = "has lost its socket"});
-    desk_changed(desk);
-}

@@ -129,7 +129,4 @@ void desk_changed(struct desk *desk);
 /* An endpoint that has not left its address yet, so that it cannot be bound; NULL: none. */
 struct leaving *desk_find_leaving(struct control *control, const struct address *address);
 
-/* For worker_events. */
-void desk_failed(struct desk *desk, int error);
-
 #endif

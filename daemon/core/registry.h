@@ -180,7 +180,7 @@ struct entry_past {
 void registry_restore(struct registry *r, struct entry *e, const struct entry_past *past);
 
 /*
- * It could not be bound, or its socket failed: pending, to be tried again after 0.25 s, then twice
+ * It could not be bound: pending, to be tried again after 0.25 s, then twice
  * as long each time up to 30 s. error: negative errno.
  */
 void registry_bind_failed(struct registry *r, struct entry *e, int error, int64_t now_ms);

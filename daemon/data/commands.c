@@ -10,6 +10,7 @@
 #include "daemon/data/socket.h"
 #include "daemon/data/spooling.h"
 #include "daemon/data/tap.h"
+#include "daemon/data/unwatched.h"
 #include "proto/json_text.h"
 
 #include <errno.h>
@@ -27,9 +28,7 @@ static void run_add(struct worker *w, struct command *c)
     e->drops_read_ms = uv_now(&w->loop);
     endpoint_recover(e);
     care_configure(e);
-    int rc = endpoint_watch(e);
-    if (rc != 0)
-        endpoint_fail(e, rc);
+    unwatched_begin(e);
 }
 
 void worker_add(struct worker *worker, struct endpoint *e)

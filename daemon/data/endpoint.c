@@ -301,8 +301,9 @@ static void on_readable(struct event_source *source, uint32_t events)
 int endpoint_watch(struct endpoint *e)
 {
     for (unsigned i = 0; i < e->n_sockets; i++) {
-        e->sockets[i].source.soon = soon_readable;
-        int rc = event_source_start(e->worker, &e->sockets[i].source, on_readable);
+        struct event_source *source = &e->sockets[i].source;
+        source->soon = soon_readable;
+        int rc = source->ready != NULL ? 0 : event_source_start(e->worker, source, on_readable);
         if (rc != 0)
             return error_trace(rc, "watch %s", e->settings.name);
     }
@@ -311,6 +312,7 @@ int endpoint_watch(struct endpoint *e)
 
 void endpoint_stop(struct endpoint *e)
 {
+    list_remove(&e->unwatched);
     for (unsigned i = 0; i < e->n_sockets; i++)
         event_source_stop(e->worker, &e->sockets[i].source);
 }
@@ -320,22 +322,6 @@ void endpoint_unwatch(struct endpoint *e)
     endpoint_stop(e);
     for (unsigned i = 0; i < e->n_sockets; i++)
         close(e->sockets[i].source.descriptor);
-}
-
-static void failed_done(struct command *c)
-{
-    struct endpoint *e = CONTAINER_OF(c, struct endpoint, failed);
-
-    e->worker->options.events.endpoint_failed(e->worker->options.events.context, e, e->failure);
-}
-
-void endpoint_fail(struct endpoint *e, int error)
-{
-    if (e->failure != 0 || e->is_removed)
-        return;
-    e->failure = error;
-    e->failed.done = failed_done;
-    command_finish(e->worker, &e->failed);
 }
 
 /* In one store, so that nothing is counted twice. */

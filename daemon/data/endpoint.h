@@ -59,8 +59,7 @@ struct endpoint {
     struct list of_care; /* data/care.c */
     struct command stalled;
     _Atomic bool is_stall_told;
-    struct command failed;
-    int failure;
+    struct list unwatched; /* data/unwatched.c */
     struct removal removal;
 };
 
@@ -105,12 +104,10 @@ void endpoint_read_drops(struct endpoint *e);
 void endpoint_move(struct endpoint *e);
 /* Frees an endpoint whose sockets are closed. Control. */
 void endpoint_free(struct endpoint *e);
-/* Starts to watch the sockets. 0 or -errno. */
+/* Watches those of its sockets that are not watched yet. 0 or -errno. */
 int endpoint_watch(struct endpoint *e) MUST_USE;
 /* Stops and closes them. */
 void endpoint_unwatch(struct endpoint *e);
-/* It cannot be watched: tells control, once. */
-void endpoint_fail(struct endpoint *e, int error);
 
 /* Reads nothing more of its own accord. */
 void endpoint_stop(struct endpoint *e);

@@ -94,7 +94,10 @@ struct worker {
     uint64_t sweep_ms;
     uv_timer_t care; /* data/care.c */
     uint64_t care_ms;
-    struct list cared; /* endpoints */
+    struct list cared;          /* endpoints */
+    uv_timer_t unwatched_timer; /* data/unwatched.c */
+    unsigned n_unwatched_reads;
+    struct list unwatched; /* endpoints */
     struct sessions *sessions;
     struct spooling *spooling;
     struct reply_limit reply_limit;

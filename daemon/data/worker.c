@@ -12,6 +12,7 @@
 #include "daemon/data/spooling.h"
 #include "daemon/data/sweep.h"
 #include "daemon/data/tap.h"
+#include "daemon/data/unwatched.h"
 #include "daemon/data/watch_table.h"
 
 #include <errno.h>
@@ -230,6 +231,8 @@ static int open_loop(struct worker *w)
         rc = sweep_init(w);
     if (rc == 0)
         rc = care_init(w);
+    if (rc == 0)
+        rc = unwatched_init(w);
     if (rc == 0)
         rc = uv_async_init(&w->loop, &w->wake, on_wake);
     if (rc == 0)

@@ -70,11 +70,6 @@ struct worker_events {
     /* A tap has something to read: call tap_read. */
     void (*tapped)(void *context, struct tap *tap);
     /*
-     * A socket of the endpoint cannot be watched. error: negative errno. Remove it or open it
-     * again.
-     */
-    void (*endpoint_failed)(void *context, struct endpoint *endpoint, int error);
-    /*
      * Consumers of an endpoint whose settings say that it matters hold messages and have released
      * none for stall_s: worker_snapshot says which. Comes again while it is so.
      */

@@ -251,4 +251,55 @@ class Durable(Story):
         self.send_acknowledged(msgd, port, range(301, 303))
 
 
+class Unwatched(Story):
+    """The kernel lets nobody watch a socket for a while: memory, or fs.epoll.max_user_watches, is used up."""
+
+    def start_unwatched(self, **options):
+        if IS_INSTRUMENTED:
+            self.skipTest("a preloaded library and a sanitizer's own are not told apart here")
+        self.full = pathlib.Path(self.folder) / "full"
+        return self.start(static("safe", durable=True), **options,
+                          environment={"LD_PRELOAD": build_path("libfailwatch.so"), "FAILWATCH": str(self.full)})
+
+    def consume(self, msgd, n):
+        result = msgd.tool("msgrecv", "safe", "--count", str(n), "--timeout", "20", timeout=60)
+        return numbers(result.stdout.splitlines())
+
+    def test_what_comes_is_read_all_the_same(self):
+        msgd = self.start_unwatched()
+        msgd.stop()
+        self.full.touch()
+        msgd.launch()
+        msgd.send("safe", numbered(1, 100))
+        msgd.wait_for_ledger("safe", received=100)
+        self.assertEqual(self.consume(msgd, 60), list(range(1, 61)))
+        self.full.unlink()
+        wait_until(lambda: "is watched again" in msgd.program.stderr, 10, "the socket to be watched")
+        msgd.send("safe", numbered(101, 100))
+        self.assertEqual(self.consume(msgd, 140), list(range(61, 201)))
+        self.assertIn("safe: its socket cannot be watched (No space left on device)", msgd.program.stderr)
+
+    def test_nothing_that_was_held_is_released_for_it(self):
+        msgd = self.start_unwatched(kind=KeptDaemon)
+        msgd.send("safe", numbered(1, 100))
+        msgd.wait_for_ledger("safe", received=100, queued=100)
+        self.full.touch()
+        for how in (signal.SIGKILL, signal.SIGTERM):
+            msgd.kill(how)
+            msgd.wait_for_ledger("safe", received=100, queued=100)
+        msgd.send("safe", numbered(101, 100))
+        msgd.wait_for_ledger("safe", received=200, queued=200)
+        self.assertEqual(self.consume(msgd, 200), list(range(1, 201)))
+
+    def test_one_that_is_released_meanwhile_is_gone(self):
+        msgd = self.start_unwatched()
+        self.full.touch()
+        msgd.register("other")
+        msgd.send("other", numbered(1, 10))
+        msgd.wait_for_ledger("other", received=10)
+        self.assertEqual(msgd.release("other")["received"], 10)
+        self.full.unlink()
+        self.assertEqual(msgd.tool("msgls", "other").returncode, 68)
+
+
 main()
