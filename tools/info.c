@@ -2,7 +2,7 @@
 /* msgctl info: the daemon itself. */
 #include "tools/info.h"
 
-#include "tools/figures.h"
+#include "tools/database.h"
 #include "tools/tool.h"
 
 static long long number(const json_t *object, const char *key)
@@ -38,8 +38,7 @@ static void print_ports(const json_t *info, const char *title, const char *key, 
 
 void info_print(const json_t *info, FILE *out)
 {
-    const json_t *store = json_object_get(info, "store");
-    char used[FIGURE_MAX], most[FIGURE_MAX];
+    char database[DATABASE_TEXT_MAX];
 
     fprintf(out, "msgd           %s, pid %lld, user %s, since %s\n", text(info, "version"),
             number(info, "pid"), tool_user_of(number(info, "uid")), text(info, "since"));
@@ -53,7 +52,5 @@ void info_print(const json_t *info, FILE *out)
             number(info, "descriptors_limit"));
     print_ports(info, "ports", "port_range", out);
     print_ports(info, "session ports", "session_port_range", out);
-    fprintf(out, "database       %s, %s, %s of %s\n", text(store, "path"), text(store, "state"),
-            figure_bytes((uint64_t)number(store, "used_bytes"), used),
-            figure_bytes((uint64_t)number(store, "max_bytes"), most));
+    fprintf(out, "database       %s\n", database_found(json_object_get(info, "store"), database));
 }

@@ -252,7 +252,8 @@ class Spool(Story):
     def shown(self):
         """How the database is, as every tool says it."""
         texts = {" ".join(self.msgd.tool(*tool).stdout.split()) for tool in
-                 (("msgctl", "spool", "list"), ("msgctl", "check-host"))}
+                 (("msgctl", "spool", "list"), ("msgctl", "check-host"), ("msgctl", "info"))}
+        self.assertTrue(all("damaged row" in text or "wrong in" in text for text in texts), texts)
         return " | ".join(texts)
 
     def test_a_registration_whose_row_is_damaged_is_gone_and_that_is_said(self):
@@ -261,7 +262,7 @@ class Spool(Story):
         self.msgd.register("bad")
         self.msgd.stop()
         with contextlib.closing(sqlite3.connect(self.msgd.state_path / "msgd.db")) as database:
-            database.execute("UPDATE registration SET text = replace(text, '\"uid\":', '\"uid\":1') WHERE name = 'bad'")
+            database.execute("UPDATE registration SET content = substr(content, 1, 9) || 'x' || substr(content, 11) WHERE name = 'bad'")
             database.commit()
         self.msgd.launch()
         self.assertEqual([e["name"] for e in self.msgd.call("List")["endpoints"]], ["good"])
