@@ -152,9 +152,8 @@ static int look(const struct ring_reader *r, uint64_t position, struct sight *ou
         record_trailer_length_of(word) > RECORD_TRAILER_MAX ||
         record_bytes(record_content_of(word)) > RING_CHUNK_BYTES - offset)
         return -EPROTO;
-    uint32_t bytes = record_bytes(record_content_of(word));
-    record_prefetch_behind(record, bytes);
-    out->next = position + bytes;
+    record_prefetch_behind(record, word);
+    out->next = position + record_bytes(record_content_of(word));
     switch (record_kind_of(word)) {
     case RECORD_MESSAGE:
     case RECORD_REDELIVERED:

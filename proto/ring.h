@@ -161,12 +161,18 @@ static inline uint32_t record_bytes(uint32_t content)
            ~(RING_RECORD_ALIGN - 1);
 }
 
-/* Whoever walks over records asks for the headers that come next: another core, or nobody, has them
- * in its cache. Records in a row are mostly of one length. */
+/*
+ * Whoever walks over records asks for headers and trailers that come next: another core, or nobody,
+ * has them in its cache. Records in a row are mostly alike.
+ */
 #define RECORDS_AHEAD 12u
-static inline void record_prefetch_behind(const struct record *r, uint32_t bytes)
+static inline void record_prefetch_behind(const struct record *r, uint32_t word)
 {
-    __builtin_prefetch((const void *)((uintptr_t)r + (size_t)RECORDS_AHEAD * bytes));
+    uintptr_t next = (uintptr_t)r + (size_t)RECORDS_AHEAD * record_bytes(record_content_of(word));
+
+    __builtin_prefetch((const void *)next);
+    if (record_trailer_length_of(word) > 0)
+        __builtin_prefetch((const void *)(next + sizeof(*r) + record_length_of(word)));
 }
 
 static inline void *record_payload(struct record *r)

@@ -91,7 +91,7 @@ static void release_record(struct lane *lane, struct record *r, uint64_t positio
 {
     struct consumer *c = r->slot < lane->n_slots ? lane->slots[r->slot] : NULL;
 
-    record_prefetch_behind(r, record_bytes_of(r));
+    record_prefetch_behind(r, record_word_of(r));
     if (c != NULL && position >= c->departed)
         consumer_released(c, r, release_outcome(lane, r, position), refund);
     lane_note_gone(lane, r);
