@@ -2,6 +2,7 @@
 /* What a predecessor had registered, taken up at start. */
 #include "daemon/control/restore.h"
 
+#include "daemon/config/registered_text.h"
 #include "daemon/control/desk.h"
 #include "daemon/control/keeping.h"
 #include "daemon/control/state.h"
@@ -70,7 +71,7 @@ static int on_registration(void *context, const struct store_registration *r)
     if (!past)
         return -ENOMEM;
     past->number = r->number;
-    result = registered_load(&past->was, r->bytes, r->n_bytes);
+    result = registered_load_any(&past->was, r->bytes, r->n_bytes);
     if (result == 0) {
         add_past(context, past);
         return 0;

@@ -6,6 +6,7 @@ import os
 import pathlib
 import signal
 import socket
+import sqlite3
 import struct
 import sys
 import threading
@@ -39,6 +40,28 @@ socket.send_fds(keeper, [b"FDSTORE=1\nFDNAME=msgd-stash-1\nFDPOLL=0"], [kept.fil
 """
 
 
+# What version 1 of the database was.
+VERSION_1 = """
+ALTER TABLE endpoint DROP COLUMN crc;
+ALTER TABLE registration DROP COLUMN crc;
+ALTER TABLE registration RENAME COLUMN content TO text;
+ALTER TABLE remembered DROP COLUMN crc;
+ALTER TABLE quarantine DROP COLUMN crc;
+DROP TABLE damaged_row;
+PRAGMA user_version = 1;
+"""
+
+
+def make_version_1(path, registration):
+    """Of a database whose msgd has ended, with one registration."""
+    database = sqlite3.connect(path)
+    database.executescript(VERSION_1)
+    database.execute("UPDATE registration SET text = ?", [json.dumps(registration)])
+    database.commit()
+    database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    database.close()
+
+
 class Restarts(Story):
     def test_a_consumer_on_libmsgd_is_there_again_after_a_restart(self):
         msgd = self.start()
@@ -63,6 +86,25 @@ class Restarts(Story):
             consumer.wait_for_lines(before + 1)
             self.assertEqual(consumer.lines()[-1], '"after"')
         self.assertEqual(consumer.stop(), 0)
+
+    def test_a_database_of_version_1_has_all_that_it_had(self):
+        msgd = self.start()
+        connection, reply = msgd.register("old", lease_s=-1, durable=True)
+        connection.close()
+        port = reply["port"]
+        for _ in range(2):
+            sent = msgd.tool("msgsend", "--ack=stored", "old", "1")
+            self.assertEqual(sent.returncode, 0, sent.stderr)
+        msgd.stop()
+        make_version_1(msgd.state_path / "msgd.db", {
+            "uid": os.geteuid(), "generation": 1, "since": 1764000000000000000, "static": False, "address": "127.0.0.1",
+            "port": port, "settings": {"name": "old", "lease_s": -1, "durable": True, "when_full": "spool"}})
+        for _ in range(2):  # the name is not saved meanwhile
+            msgd.launch()
+            endpoint = msgd.endpoint("old")
+            self.assertEqual((endpoint["port"], endpoint["lease_s"], endpoint["durable"]), (port, -1, True))
+            self.assertEqual(endpoint["spool"]["messages"] + endpoint["ledger"]["queued"], 2)
+            msgd.stop()
 
     def test_many_endpoints_of_one_consumer_come_back(self):
         msgd = self.start()
