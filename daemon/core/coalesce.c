@@ -24,12 +24,10 @@
 #define CHARGE(bytes) (2 * (bytes) + 1024)
 #define SHARE         4u
 
-/* After so many sleeps in a row for nothing it rests, longer each time: a sender that is held up
- * once is no reason. */
-#define MAX_VAIN     3u
-#define FIRST_REST   UINT64_C(10000000)
-#define LONGEST_REST UINT64_C(1000000000)
-#define LONGEST_GAP  UINT64_C(1000000)
+/* After so many sleeps in a row for nothing it rests: a sender that is held up once is no reason.
+ */
+#define MAX_VAIN    3u
+#define LONGEST_GAP UINT64_C(1000000)
 
 static uint64_t least(uint64_t a, uint64_t b)
 {
@@ -38,7 +36,8 @@ static uint64_t least(uint64_t a, uint64_t b)
 
 void coalesce_init(struct coalesce *c, uint64_t limit_ns)
 {
-    *c = (struct coalesce){.limit_ns = limit_ns, .gap_ns = LONGEST_GAP, .rest_ns = FIRST_REST};
+    *c = (struct coalesce){.limit_ns = limit_ns, .gap_ns = LONGEST_GAP};
+    rest_init(&c->rest);
 }
 
 /* Was the sleep before this turn for nothing, or was somebody waiting meanwhile? */
@@ -51,8 +50,7 @@ static void rest(struct coalesce *c, uint64_t now_ns)
 {
     c->n_vain = 0;
     c->n_several = 0;
-    c->rest_until_ns = now_ns + c->rest_ns;
-    c->rest_ns = least(2 * c->rest_ns, LONGEST_REST);
+    rest_begin(&c->rest, now_ns);
 }
 
 /* Judges the sleep before this turn, if there was one. */
@@ -64,7 +62,7 @@ static void judge(struct coalesce *c, const struct arrivals *a, uint64_t now_ns,
         c->n_vain++;
     } else {
         c->n_vain = 0;
-        c->rest_ns = FIRST_REST;
+        rest_shorten(&c->rest);
     }
     if (c->n_vain == MAX_VAIN)
         rest(c, now_ns);
@@ -105,7 +103,7 @@ uint64_t coalesce_turn(struct coalesce *c, const struct arrivals *a, uint64_t no
     note_gap(c, a->n_packets, now_ns);
     c->n_several = a->n_packets > 1 && a->n_datagrams < TRAIN * a->n_packets ? c->n_several + 1 : 0;
     judge(c, a, now_ns, age_ns);
-    if (a->is_more || c->n_several < BEGINS_AFTER || now_ns < c->rest_until_ns)
+    if (a->is_more || c->n_several < BEGINS_AFTER || !rest_is_over(&c->rest, now_ns))
         return 0;
     uint64_t sleep_ns = time_for(c, a);
     if (sleep_ns < FEWEST * c->gap_ns)

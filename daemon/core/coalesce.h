@@ -9,8 +9,7 @@
 #ifndef MSGD_DAEMON_CORE_COALESCE_H
 #define MSGD_DAEMON_CORE_COALESCE_H
 
-#include <stdbool.h>
-#include <stdint.h>
+#include "daemon/core/rest.h"
 
 /* What one turn of a worker has read. */
 struct arrivals {
@@ -23,15 +22,14 @@ struct arrivals {
 };
 
 struct coalesce {
-    uint64_t limit_ns;      /* no sleep is longer; 0: never */
-    uint64_t gap_ns;        /* between datagrams, a moving average */
-    uint64_t read_ns;       /* the last turn that read something */
-    uint64_t overshoot_ns;  /* how much longer than asked a sleep takes, a moving average */
-    uint64_t slept_ns;      /* before this turn; 0: not */
-    uint64_t rest_until_ns; /* no sleep before */
-    uint64_t rest_ns;       /* how long the next rest is */
-    uint32_t n_vain;        /* sleeps in a row for nothing */
-    uint32_t n_several;     /* turns in a row that found more than one */
+    uint64_t limit_ns;     /* no sleep is longer; 0: never */
+    uint64_t gap_ns;       /* between datagrams, a moving average */
+    uint64_t read_ns;      /* the last turn that read something */
+    uint64_t overshoot_ns; /* how much longer than asked a sleep takes, a moving average */
+    uint64_t slept_ns;     /* before this turn; 0: not */
+    uint32_t n_vain;       /* sleeps in a row for nothing */
+    struct rest rest;
+    uint32_t n_several; /* turns in a row that found more than one */
 };
 
 void coalesce_init(struct coalesce *c, uint64_t limit_ns);

@@ -6,17 +6,15 @@
  * hop, who waits for the answer sends sooner. */
 #define WORTH 2u
 
-/* After so many spins in vain, or one that took a core from somebody, it rests, longer each time.
- */
-#define MAX_VAIN     8u
-#define FIRST_REST   UINT64_C(10000000)
-#define LONGEST_REST UINT64_C(1000000000)
+/* After so many spins in vain, or one that took a core from somebody, it rests. */
+#define MAX_VAIN 8u
 
 #define LONGEST_GAP UINT64_C(1000000000)
 
 void spin_init(struct spin *s, uint64_t budget_ns)
 {
-    *s = (struct spin){.budget_ns = budget_ns, .gap_ns = LONGEST_GAP, .rest_ns = FIRST_REST};
+    *s = (struct spin){.budget_ns = budget_ns, .gap_ns = LONGEST_GAP};
+    rest_init(&s->rest);
 }
 
 bool spin_arrived(struct spin *s, uint64_t now_ns)
@@ -32,9 +30,9 @@ bool spin_arrived(struct spin *s, uint64_t now_ns)
     s->arrived_ns = now_ns;
     if (now_ns < s->until_ns) {
         s->n_vain = 0;
-        s->rest_ns = FIRST_REST;
+        rest_shorten(&s->rest);
     }
-    if (s->gap_ns > WORTH * s->budget_ns || now_ns < s->rest_until_ns)
+    if (s->gap_ns > WORTH * s->budget_ns || !rest_is_over(&s->rest, now_ns))
         return false;
     s->until_ns = now_ns + s->budget_ns;
     return true;
@@ -45,6 +43,5 @@ void spin_ended(struct spin *s, uint64_t now_ns, bool was_disturbed)
     if (++s->n_vain < MAX_VAIN && !was_disturbed)
         return;
     s->n_vain = 0;
-    s->rest_until_ns = now_ns + s->rest_ns;
-    s->rest_ns = 2 * s->rest_ns < LONGEST_REST ? 2 * s->rest_ns : LONGEST_REST;
+    rest_begin(&s->rest, now_ns);
 }

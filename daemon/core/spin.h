@@ -7,17 +7,15 @@
 #ifndef MSGD_DAEMON_CORE_SPIN_H
 #define MSGD_DAEMON_CORE_SPIN_H
 
-#include <stdbool.h>
-#include <stdint.h>
+#include "daemon/core/rest.h"
 
 struct spin {
-    uint64_t budget_ns;     /* how long it looks at a time; 0: never */
-    uint64_t gap_ns;        /* between arrivals, a moving average */
-    uint64_t arrived_ns;    /* the last one */
-    uint64_t until_ns;      /* of the spin under way */
-    uint64_t rest_until_ns; /* no spin before */
-    uint64_t rest_ns;       /* how long the next rest is */
-    uint32_t n_vain;        /* spins in a row in which nothing came */
+    uint64_t budget_ns;  /* how long it looks at a time; 0: never */
+    uint64_t gap_ns;     /* between arrivals, a moving average */
+    uint64_t arrived_ns; /* the last one */
+    uint64_t until_ns;   /* of the spin under way */
+    uint32_t n_vain;     /* spins in a row in which nothing came */
+    struct rest rest;
 };
 
 void spin_init(struct spin *s, uint64_t budget_ns);

@@ -2,6 +2,7 @@
 /* One attached connection on one worker: its memory, its end. */
 #include "daemon/data/link.h"
 
+#include "daemon/data/polling.h"
 #include "daemon/data/sweep.h"
 
 #include <errno.h>
@@ -182,8 +183,10 @@ static void wake(struct link *l)
 
 void link_publish(struct link *l)
 {
-    if (lane_publish(&l->lane))
+    if (lane_publish(&l->lane)) {
+        polling_yield(l->worker);
         wake(l);
+    }
 }
 
 /* ---- The end ---- */

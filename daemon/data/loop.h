@@ -11,6 +11,7 @@
 #include "daemon/core/reply_cache.h"
 #include "daemon/core/reply_limit.h"
 #include "daemon/core/spin.h"
+#include "daemon/core/yield.h"
 #include "daemon/data/event_source.h"
 #include "daemon/data/memory.h"
 #include "daemon/data/spsc.h"
@@ -66,6 +67,8 @@ struct worker {
     int epoll;        /* data/event_source.c */
     struct spin spin;
     struct coalesce coalesce;
+    struct yield yield;
+    bool has_slept;           /* before this turn */
     struct arrivals arrivals; /* of this turn */
     bool is_polling;          /* it looks for what comes next before it sleeps */
     long n_switched;          /* against its will */

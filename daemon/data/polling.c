@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* Looking for what comes next before sleeping, or letting it gather. */
+/* Looking for what comes next before sleeping, or letting it gather; going after others. */
 #include "daemon/data/polling.h"
 
 #include "daemon/data/sessions.h"
 
+#include <sched.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <time.h>
+
+/* In less than this nobody else had the core. */
+#define SWITCH_NS 1000u
 
 /* Has somebody else wanted the core since this was last asked? */
 static bool was_disturbed(struct worker *w)
@@ -24,6 +28,7 @@ void polling_init(struct worker *w)
 {
     spin_init(&w->spin, w->options.poll_ns);
     coalesce_init(&w->coalesce, w->options.coalesce_ns);
+    yield_init(&w->yield);
 }
 
 void polling_begin(void)
@@ -33,7 +38,8 @@ void polling_begin(void)
 
 int polling_timeout(struct worker *w, int timeout_ms)
 {
-    if (!w->is_polling || timeout_ms == 0)
+    w->has_slept = !w->is_polling && timeout_ms != 0;
+    if (w->has_slept || timeout_ms == 0)
         return timeout_ms;
     uint64_t now_ns = uv_hrtime();
     if (now_ns < w->spin.until_ns)
@@ -41,6 +47,20 @@ int polling_timeout(struct worker *w, int timeout_ms)
     w->is_polling = false;
     spin_ended(&w->spin, now_ns, was_disturbed(w));
     return timeout_ms;
+}
+
+void polling_yield(struct worker *w)
+{
+    uint64_t begun_ns = uv_hrtime();
+
+    if (!yield_is_due(&w->yield, w->arrivals.n_packets, w->has_slept, begun_ns))
+        return;
+    w->has_slept = false; /* once is enough for a turn */
+    sched_yield();
+    uint64_t now_ns = uv_hrtime();
+    yield_ended(&w->yield, now_ns, now_ns - begun_ns);
+    if (now_ns - begun_ns >= SWITCH_NS)
+        w->n_switched++; /* by our own will, which the kernel does not count so */
 }
 
 /* Sessions have moments of their own, libuv perhaps something to do. */

@@ -11,6 +11,8 @@ void polling_init(struct worker *w);
 int polling_timeout(struct worker *w, int timeout_ms);
 /* On the worker's thread, before its first turn. */
 void polling_begin(void);
+/* Before a consumer is woken: lets others go first (core/yield.h). */
+void polling_yield(struct worker *w);
 /* At the end of a turn in which something has been read. May sleep, less than a millisecond. */
 void polling_arrived(struct worker *w);
 

@@ -155,7 +155,7 @@ Test(coalesce, bears_with_a_sender_that_is_held_up_once)
         sleep_and_find(16, 30 * US);
         sleep_and_find(16, US);
     }
-    cr_assert_eq(c.rest_until_ns, 0);
+    cr_assert_eq(c.rest.until_ns, 0);
 }
 
 Test(coalesce, tries_again_where_sleeping_was_dear_once)
@@ -170,19 +170,19 @@ Test(coalesce, tries_again_where_sleeping_was_dear_once)
 Test(coalesce, rests_where_somebody_waited_and_longer_each_time)
 {
     sleep_in_vain(16, 30 * US);
-    cr_assert_eq(c.rest_until_ns, now_ns + 10 * MS);
+    cr_assert_eq(c.rest.until_ns, now_ns + 10 * MS);
     cr_assert_eq(flow(900, US, 10 * US), 0, "9 ms later it rests");
     sleep_in_vain(16, UINT64_MAX);
-    cr_assert_eq(c.rest_until_ns, now_ns + 20 * MS);
+    cr_assert_eq(c.rest.until_ns, now_ns + 20 * MS);
     for (int i = 0; i < 10; i++)
         sleep_in_vain(16, 30 * US);
-    cr_assert_eq(c.rest_until_ns, now_ns + S);
+    cr_assert_eq(c.rest.until_ns, now_ns + S);
 }
 
 Test(coalesce, rests_where_hardly_anything_has_come)
 {
     sleep_in_vain(7, US);
-    cr_assert_eq(c.rest_until_ns, now_ns + 10 * MS);
+    cr_assert_eq(c.rest.until_ns, now_ns + 10 * MS);
 }
 
 Test(coalesce, that_was_worth_it_makes_the_next_rest_short_again)
@@ -190,5 +190,5 @@ Test(coalesce, that_was_worth_it_makes_the_next_rest_short_again)
     for (int i = 0; i < 4; i++)
         sleep_in_vain(16, 30 * US);
     flow(100000, US, 10 * US);
-    cr_assert_eq(c.rest_ns, 10 * MS);
+    cr_assert_eq(c.rest.next_ns, 10 * MS);
 }

@@ -70,12 +70,12 @@ Test(spin, rests_where_nothing_comes_and_longer_each_time)
 {
     arrive(40, 20 * US);
     spin_in_vain(8);
-    cr_assert_eq(s.rest_until_ns, now_ns + 10 * MS);
+    cr_assert_eq(s.rest.until_ns, now_ns + 10 * MS);
     cr_assert_not(arrive(400, 20 * US), "8 ms later it rests");
-    now_ns = s.rest_until_ns;
+    now_ns = s.rest.until_ns;
     s.arrived_ns = now_ns;
     spin_in_vain(8);
-    cr_assert_eq(s.rest_until_ns, now_ns + 20 * MS);
+    cr_assert_eq(s.rest.until_ns, now_ns + 20 * MS);
 }
 
 Test(spin, gives_way_at_once_where_somebody_wants_the_core)
@@ -91,8 +91,8 @@ Test(spin, in_which_something_came_makes_the_next_rest_short_again)
     arrive(40, 20 * US);
     for (int i = 0; i < 4; i++) {
         wait_in_vain(true);
-        now_ns = s.rest_until_ns;
+        now_ns = s.rest.until_ns;
         arrive(40, 20 * US);
     }
-    cr_assert_eq(s.rest_ns, 10 * MS);
+    cr_assert_eq(s.rest.next_ns, 10 * MS);
 }
