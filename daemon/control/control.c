@@ -345,6 +345,12 @@ void control_await_workers(struct control *control)
     }
 }
 
+static void hold_workers(struct control *control, bool is_held)
+{
+    for (uint32_t i = 0; i < control->n_workers; i++)
+        (is_held ? worker_hold : worker_release)(control->workers[i]);
+}
+
 int control_open(struct control **out, const struct control_options *options)
 {
     struct control *control = control_new(options);
@@ -371,8 +377,10 @@ int control_open(struct control **out, const struct control_options *options)
             control_close(control, ignore, NULL);
         return r;
     }
+    hold_workers(control, true);
     restore_names(control);
     statics_apply(control, &changes);
+    hold_workers(control, false);
     control->n_first_writes = control->n_writes;
     restore_finish(control);
     *out = control;

@@ -150,6 +150,14 @@ static bool removal_step(struct worker *w, struct task *t)
     return true;
 }
 
+/* Nobody has anything of it, and nothing of it is under way: ten thousand of these leave in half
+ * the time in which each would get its turns. */
+static bool is_idle(const struct worker *w, const struct endpoint *e)
+{
+    return e->mailbox.consumers == NULL && e->spooling == NULL && list_is_empty(&e->carriers) &&
+           !e->move.is_queued && w->n_snapshots == 0;
+}
+
 static void run_remove(struct worker *w, struct command *c)
 {
     struct endpoint *e = CONTAINER_OF(c, struct endpoint, removal.command);
@@ -160,6 +168,12 @@ static void run_remove(struct worker *w, struct command *c)
     care_leave(e);
     sessions_leave(e);
     taps_orphan(e);
+    if (r->is_for_successor && is_idle(w, e)) {
+        worker_flush(w); /* its answers are sent before the sockets are closed */
+        endpoint_unwatch(e);
+        command_finish(w, c);
+        return;
+    }
     endpoint_stop(e);
     for (struct consumer *at = e->mailbox.consumers, *next; at != NULL; at = next) {
         next = at->next;

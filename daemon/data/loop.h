@@ -80,6 +80,8 @@ struct worker {
     struct command **last_command;
     struct command *finished;
     struct command **last_finished;
+    bool is_held; /* control's, as n_held: commands that it has not been woken for */
+    uint32_t n_held;
     uint64_t n_posted; /* commands with a `done` */
     uint64_t n_finished;
     bool is_loop_open;

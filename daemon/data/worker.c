@@ -27,6 +27,9 @@
 /* Tasks that run between two looks at the sockets; the last one may end later. */
 #define TASKS_NS 50000
 
+/* Commands that a worker on hold is woken for. */
+#define HELD_COMMANDS 128
+
 /* ---- Commands and completions ---- */
 
 static void append(struct command ***last, struct command *c)
@@ -46,6 +49,12 @@ static struct command *take_all(struct worker *w, struct command **first, struct
     return all;
 }
 
+static void wake(struct worker *w)
+{
+    w->n_held = 0;
+    uv_async_send(&w->wake);
+}
+
 void command_post(struct worker *w, struct command *c)
 {
     uv_mutex_lock(&w->lock);
@@ -54,17 +63,32 @@ void command_post(struct worker *w, struct command *c)
     if (c->is_posted)
         w->n_posted++;
     uv_mutex_unlock(&w->lock);
-    uv_async_send(&w->wake);
+    if (!w->is_held || ++w->n_held >= HELD_COMMANDS)
+        wake(w);
+}
+
+void worker_hold(struct worker *w)
+{
+    w->is_held = true;
+}
+
+void worker_release(struct worker *w)
+{
+    w->is_held = false;
+    wake(w);
 }
 
 void command_finish(struct worker *w, struct command *c)
 {
     uv_mutex_lock(&w->lock);
+    bool is_first = w->finished == NULL;
     append(&w->last_finished, c);
     w->n_finished += c->is_posted;
-    uv_cond_signal(&w->has_finished);
+    if (is_first)
+        uv_cond_signal(&w->has_finished);
     uv_mutex_unlock(&w->lock);
-    uv_async_send(w->told);
+    if (is_first)
+        uv_async_send(w->told);
 }
 
 static void on_wake(uv_async_t *handle)

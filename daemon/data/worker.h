@@ -117,6 +117,11 @@ int worker_start(struct worker **out, const struct worker_options *options) MUST
  */
 struct worker *worker_stop(struct worker *worker);
 
+/* While it is on hold it is woken for a hundred commands, not for each: waking it takes as long as
+ * posting one. */
+void worker_hold(struct worker *worker);
+void worker_release(struct worker *worker);
+
 /* Calls done, on the control thread, when all that was posted before has been run. 0 or -ENOMEM. */
 int worker_pass(struct worker *worker, void (*done)(void *context), void *context) MUST_USE;
 
