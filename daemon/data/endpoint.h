@@ -14,8 +14,9 @@ struct store_spooled;
 struct endpoint_socket {
     struct event_source source;
     struct endpoint *endpoint;
-    int family;    /* AF_INET, AF_INET6 */
-    uint64_t note; /* udp_socket_adopt */
+    int family;      /* AF_INET, AF_INET6 */
+    uint64_t note;   /* udp_socket_adopt */
+    bool has_trains; /* its last packets were of many datagrams */
 };
 
 /* Within the endpoint, so that removing one needs no memory. */

@@ -28,8 +28,11 @@
 #define BUFFER_BYTES    65536u
 /* Buffers are an odd number of cache lines apart, so that their beginnings do not share a cache
  * set. */
-#define BUFFER_STRIDE     (BUFFER_BYTES + JSON_TEXT_SLACK + 7 * 64)
-#define CONTROL_BYTES     128
+#define BUFFER_STRIDE (BUFFER_BYTES + JSON_TEXT_SLACK + 7 * 64)
+#define CONTROL_BYTES 128
+/* Of trains, 64 KiB each at most, a read takes fewer: what it copies is to stay in the cache. */
+#define BATCH_TRAINS      16
+#define TRAIN_DATAGRAMS   8 /* on average, at least */
 #define BATCHES_PER_TURN  16
 #define BATCHES_PER_DRAIN 4096
 /* Read from one socket or many: then consumers hear of it, else at the end of the turn. */
@@ -339,9 +342,10 @@ void intake_resume(struct receive_batch *b, struct endpoint *e, uint64_t n_done)
 /* ---- Batches ---- */
 
 /* For who decides when to look again (core/coalesce.h). datagrams: that there had been before. */
-static void note_arrivals(const struct endpoint *e, struct receive_batch *b, int n,
+static void note_arrivals(struct endpoint_socket *s, struct receive_batch *b, int n,
                           uint64_t datagrams)
 {
+    const struct endpoint *e = s->endpoint;
     struct arrivals *a = &e->worker->arrivals;
     uint32_t n_datagrams = (uint32_t)(e->ledger->datagrams - datagrams);
     struct record last = {0};
@@ -351,14 +355,15 @@ static void note_arrivals(const struct endpoint *e, struct receive_batch *b, int
     a->n_packets += (uint32_t)n;
     a->n_datagrams += n_datagrams;
     e->worker->n_unflushed += n_datagrams;
+    s->has_trains = n_datagrams >= (uint32_t)n * TRAIN_DATAGRAMS;
     for (int i = 0; i < n; i++)
         a->n_bytes += b->messages[i].msg_len;
     if (a->room_bytes == 0 || a->room_bytes > e->receive_buffer_granted)
         a->room_bytes = e->receive_buffer_granted;
 }
 
-/* Returns how many packets were read, or -errno. */
-static int read_batch(struct receive_batch *b, struct endpoint_socket *s)
+/* Returns how many packets were read, at most max, or -errno. */
+static int read_batch(struct receive_batch *b, struct endpoint_socket *s, unsigned max)
 {
     struct batch_state *state = &b->head.state;
     const struct endpoint *e = s->endpoint;
@@ -369,12 +374,12 @@ static int read_batch(struct receive_batch *b, struct endpoint_socket *s)
     DURABLE_STEP();
     state->is_in_hand = true;
     DURABLE_STEP();
-    int n = recvmmsg(s->source.descriptor, b->messages, BATCH_DATAGRAMS, MSG_DONTWAIT, NULL);
+    int n = recvmmsg(s->source.descriptor, b->messages, max, MSG_DONTWAIT, NULL);
     int rc = n < 0 ? -errno : n;
     for (int i = 0; i < n; i++)
         intake_packet(s->endpoint, &b->messages[i]);
     if (n > 0)
-        note_arrivals(e, b, n, state->datagrams);
+        note_arrivals(s, b, n, state->datagrams);
     DURABLE_STEP();
     state->is_in_hand = false;
     DURABLE_STEP();
@@ -414,13 +419,14 @@ static bool read_batches(struct receive_batch *b, struct endpoint_socket *s, uns
     bool is_empty = false;
 
     for (unsigned i = 0; i < max && !is_empty; i++) {
-        int n = read_batch(b, s);
+        int n_asked = s->has_trains ? BATCH_TRAINS : BATCH_DATAGRAMS;
+        int n = read_batch(b, s, (unsigned)n_asked);
         if (e->worker->n_unflushed >= FLUSH_DATAGRAMS)
             worker_flush(e->worker);
         if (n == -ENOMEM)
             break;
         /* An error that the network left on the socket is cleared by being read. */
-        is_empty = n == -EAGAIN || (n >= 0 && n < BATCH_DATAGRAMS);
+        is_empty = n == -EAGAIN || (n >= 0 && n < n_asked);
     }
     if (!is_empty)
         e->worker->arrivals.is_more = true;
