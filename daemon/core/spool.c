@@ -179,27 +179,31 @@ uint64_t spool_discard(struct mailbox *mb, enum drop_reason reason)
 
 /* ---- Filing ---- */
 
+static int refusal_of_disk(const struct mailbox *mb)
+{
+    return mb->disk_refusal != NULL ? mb->disk_refusal(mb->context) : DROP_SPOOL_FAILED;
+}
+
+/* What is late goes first. */
 int spool_refusal(const struct mailbox *mb, uint32_t bytes)
 {
     const struct account *budget = mb->spool->budget;
-    int refusal = mb->disk_refusal != NULL ? mb->disk_refusal(mb->context) : DROP_SPOOL_FAILED;
+    int refusal = refusal_of_disk(mb);
 
     if (refusal != MESSAGE_KEPT)
         return refusal;
-    return atomic_load_explicit(&budget->used, memory_order_relaxed) + bytes >
-                   atomic_load_explicit(&budget->limit, memory_order_relaxed)
+    return mb->spool->late != 0 ||
+                   atomic_load_explicit(&budget->used, memory_order_relaxed) + bytes >
+                       atomic_load_explicit(&budget->limit, memory_order_relaxed)
                ? DROP_SPOOL_FULL
                : MESSAGE_KEPT;
 }
 
-static int put_in_journal(struct mailbox *mb, const struct filing *f)
+int spool_put_in_journal(struct mailbox *mb, const struct filing *f)
 {
     struct spool *s = mb->spool;
     uint32_t bytes = filing_bytes(f);
-    int refusal = spool_refusal(mb, bytes);
 
-    if (refusal != MESSAGE_KEPT)
-        return refusal;
     if (!account_take(s->budget, bytes))
         return DROP_SPOOL_FULL;
     const struct record *r = filing_put(&s->log, 0, f);
@@ -222,9 +226,12 @@ static int set_aside(struct mailbox *mb, const struct filing *f)
 
     if (n >= s->max_messages || (!is_first && s->bytes + filing_bytes(f) > s->max_bytes))
         return DROP_SPOOL_FULL;
+    int outcome = spool_refusal(mb, filing_bytes(f));
+    if (outcome != MESSAGE_KEPT)
+        return outcome;
     if (is_first)
         begin(mb, f);
-    int outcome = put_in_journal(mb, f);
+    outcome = spool_put_in_journal(mb, f);
     if (outcome == MESSAGE_KEPT) {
         s->bytes += filing_bytes(f);
         mb->ledger->queued++;
@@ -232,6 +239,17 @@ static int set_aside(struct mailbox *mb, const struct filing *f)
         end(mb);
     }
     return outcome;
+}
+
+/* It is in memory. Who waits for the disk has asked before: a full disk does not matter, since what
+ * the journal holds waits there. */
+static void copy_to_journal(struct mailbox *mb, const struct filing *f)
+{
+    struct spool *s = mb->spool;
+
+    if (s->late == 0 && refusal_of_disk(mb) != DROP_SPOOL_FAILED &&
+        spool_put_in_journal(mb, f) != MESSAGE_KEPT)
+        s->late = f->seq;
 }
 
 int spool_put(struct mailbox *mb, const struct filing *f)
@@ -243,11 +261,20 @@ int spool_put(struct mailbox *mb, const struct filing *f)
                           ? (int)DROP_MAILBOX_FULL
                           : mailbox_put_in_memory(mb, f);
         if (outcome == MESSAGE_KEPT && s->is_durable)
-            (void)!put_in_journal(mb, f); /* who waits for the disk has asked before */
+            copy_to_journal(mb, f);
         if (outcome == MESSAGE_KEPT || !s->is_overflow)
             return outcome;
     }
     return set_aside(mb, f);
+}
+
+bool spool_can_catch_up(const struct mailbox *mb)
+{
+    const struct account *budget = mb->spool->budget;
+
+    return mb->spool->late != 0 && refusal_of_disk(mb) == MESSAGE_KEPT &&
+           atomic_load_explicit(&budget->used, memory_order_relaxed) <=
+               atomic_load_explicit(&budget->limit, memory_order_relaxed) / 2;
 }
 
 /* ---- After a predecessor ---- */

@@ -53,6 +53,8 @@ struct spool {
     uint64_t bytes;         /* as records, of what is set aside */
     int64_t since_ns;       /* when the oldest of that came */
     bool has_waiters;       /* somebody waits until what was not posted yet is on disk */
+    uint64_t late; /* number: of a durable endpoint, from here on all are in memory alone, for want
+                      of room in the journals; 0: none is */
     struct spool_remains remains;
 };
 
@@ -75,6 +77,17 @@ int spool_refusal(const struct mailbox *mb, uint32_t record_bytes) MUST_USE;
 /* Numbers of messages that are set aside: on disk, and still in the journal. */
 uint64_t spool_on_disk(const struct endpoint_state *state);
 uint64_t spool_in_journal(const struct endpoint_state *state);
+
+/* ---- Late ---- */
+
+/* Is there something in memory alone that should be on disk, too, and room for it? */
+bool spool_can_catch_up(const struct mailbox *mb);
+/*
+ * Copies to the journal what is in memory alone, up to budget bytes. found: room for n_found
+ * records; each walk over memory finds as many. True: there is more, and room.
+ */
+bool spool_catch_up(struct mailbox *mb, const struct record **found, size_t n_found,
+                    uint64_t budget);
 
 /* ---- To disk ---- */
 

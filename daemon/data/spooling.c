@@ -47,7 +47,8 @@ struct endpoint_spooling *endpoint_spooling_free(struct endpoint_spooling *sp)
 
 static int open_memory(struct spooling *s)
 {
-    size_t bytes = N_READS * (size_t)STORE_ROW_BYTES + N_APPENDS * IDS_BYTES;
+    size_t found = N_READS * (size_t)STORE_ROW_BYTES + N_APPENDS * IDS_BYTES;
+    size_t bytes = found + CATCH_UP_NUMBERS * sizeof(*s->found);
 
     /* Pages come as they are needed. */
     s->memory = aligned_alloc(64, (bytes + 63) & ~(size_t)63);
@@ -57,6 +58,7 @@ static int open_memory(struct spooling *s)
         s->readings[i].bytes = s->memory + i * (size_t)STORE_ROW_BYTES;
     for (size_t i = 0; i < N_APPENDS; i++)
         s->appends[i].ids = s->memory + N_READS * (size_t)STORE_ROW_BYTES + i * IDS_BYTES;
+    s->found = (const struct record **)(void *)(s->memory + found);
     return 0;
 }
 
@@ -73,6 +75,7 @@ int spooling_open(struct worker *w)
     list_init(&s->patient);
     list_init(&s->hungry);
     list_init(&s->kept);
+    list_init(&s->late);
     for (size_t i = 0; i < N_APPENDS; i++) {
         s->appends[i].worker = w;
         list_append(&s->free_appends, &s->appends[i].link);
@@ -331,8 +334,13 @@ void spooling_note(struct endpoint *e)
     struct endpoint_spooling *sp = e->spooling;
     struct spooling *s = e->worker->spooling;
 
-    if (sp == NULL || s->port == NULL || sp->is_forgetting || !spool_has_unposted(&e->mailbox) ||
-        spooling_refusal(e) == DROP_SPOOL_FAILED)
+    if (sp == NULL || s->port == NULL || sp->is_forgetting)
+        return;
+    if (e->mailbox.spool->late != 0 && !list_is_linked(&sp->late)) {
+        list_append(&s->late, &sp->late);
+        tidy_soon(e->worker);
+    }
+    if (!spool_has_unposted(&e->mailbox) || spooling_refusal(e) == DROP_SPOOL_FAILED)
         return;
     /* A whole piece may turn out to be finished, and its memory is used again while it is warm. */
     if (spool_has_whole_piece(&e->mailbox) || (sp->n_appends == 0 && is_wanted(e)))
@@ -353,6 +361,10 @@ void spooling_flush(struct worker *w)
     list_for_each(hungry, next_hungry, &s->hungry)
     {
         fetch(list_member(hungry, struct endpoint_spooling, hungry)->endpoint);
+    }
+    list_for_each(late, next_late, &s->late)
+    {
+        catch_up(list_member(late, struct endpoint_spooling, late)->endpoint);
     }
 }
 
@@ -414,6 +426,7 @@ void spooling_gone(struct endpoint *e)
     list_remove(&sp->patient);
     list_remove(&sp->hungry);
     list_remove(&sp->kept);
+    list_remove(&sp->late);
 }
 
 static void on_forgotten(struct store_job *job)
@@ -454,18 +467,33 @@ void spooling_end(struct endpoint *e)
     store_post(e->worker->spooling->port, &sp->forget);
 }
 
+/* What is in memory alone goes to disk, too, before memory goes: as much as there is room for.
+ * True: there will be more room. */
+static bool settle_late(struct endpoint *e)
+{
+    struct spool *spool = e->mailbox.spool;
+
+    if (spool->late == 0 || !e->removal.is_for_successor || e->removal.is_memory_kept ||
+        spooling_refusal(e) != MESSAGE_KEPT)
+        return false;
+    return spool_catch_up(&e->mailbox, e->worker->spooling->found, CATCH_UP_NUMBERS,
+                          CATCH_UP_BYTES) ||
+           atomic_load(&spool->budget->used) > 0;
+}
+
 bool spooling_settle(struct endpoint *e)
 {
     struct endpoint_spooling *sp = e->spooling;
 
     if (sp == NULL)
         return false;
+    bool is_late = settle_late(e);
     if (e->removal.is_for_successor && spooling_refusal(e) != MESSAGE_KEPT)
         abandon_appends(e); /* they may wait for room for ever */
     else if (e->removal.is_for_successor && spool_has_unposted(&e->mailbox))
         (void)post_all(e);
     return sp->n_appends > 0 || sp->is_reading || sp->is_trimming || sp->is_expiring ||
-           sp->is_forgetting || sp->refill.is_queued ||
+           sp->is_forgetting || sp->refill.is_queued || sp->catch_up.is_queued || is_late ||
            (e->removal.is_for_successor && spooling_refusal(e) == MESSAGE_KEPT &&
             spool_has_unposted(&e->mailbox));
 }

@@ -25,7 +25,9 @@ struct endpoint_spooling {
     struct list patient; /* something is to be posted soon, unless it is finished by then */
     struct list hungry;  /* something is to come back */
     struct list kept;    /* something is on disk */
+    struct list late;    /* something was to go there when there was no room */
     struct task refill;
+    struct task catch_up;
     unsigned n_appends; /* under way */
     bool is_due;        /* what is to be posted has waited long enough */
     bool is_reading;

@@ -114,6 +114,31 @@ void spooling_look(struct endpoint *e)
         list_join(&e->worker->spooling->hungry, &e->spooling->hungry);
 }
 
+/* ---- Catching up ---- */
+
+static bool catch_up_step(struct worker *w, struct task *t)
+{
+    struct endpoint *e = CONTAINER_OF(t, struct endpoint_spooling, catch_up)->endpoint;
+
+    if (e->is_removed)
+        return false;
+    bool is_more =
+        spool_catch_up(&e->mailbox, w->spooling->found, CATCH_UP_NUMBERS, CATCH_UP_BYTES);
+    if (e->mailbox.spool->late == 0)
+        list_remove(&e->spooling->late);
+    spooling_note(e);
+    worker_flush(w);
+    return is_more;
+}
+
+void catch_up(struct endpoint *e)
+{
+    if (e->is_removed || !spool_can_catch_up(&e->mailbox))
+        return;
+    e->spooling->catch_up.step = catch_up_step;
+    task_queue(e->worker, &e->spooling->catch_up);
+}
+
 /* ---- Deleting what is finished ---- */
 
 static void on_trimmed(struct store_job *job)
@@ -197,10 +222,12 @@ static void on_tidy(uv_timer_t *timer)
         if (e->mailbox.ttl_ns > 0 || e->mailbox.n_active > 0)
             latest_ms = LATE_IF_WATCHED_MS;
     }
+    if (!list_is_empty(&s->late))
+        latest_ms = LATE_IF_WATCHED_MS;
     s->tidy_ms = has_begun ? SOON_MS : s->tidy_ms * 2;
     if (s->tidy_ms > latest_ms)
         s->tidy_ms = latest_ms;
-    if (!list_is_empty(&s->kept))
+    if (!list_is_empty(&s->kept) || !list_is_empty(&s->late))
         uv_timer_start(&s->tidy, on_tidy, s->tidy_ms, 0);
     worker_flush(w);
 }

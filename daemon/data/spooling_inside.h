@@ -36,10 +36,12 @@ struct spooling {
     struct list patient;
     struct list hungry;
     struct list kept;
+    struct list late;
     uv_timer_t linger; /* posts what is patient */
     uv_timer_t tidy;   /* deletes what is finished */
     uint64_t tidy_ms;
-    uint8_t *memory; /* of ids and readings */
+    uint8_t *memory;             /* of ids, readings and what was found */
+    const struct record **found; /* CATCH_UP_NUMBERS */
     void (*closed)(struct worker *w);
 };
 
@@ -50,5 +52,10 @@ int tidy_init(struct worker *w) MUST_USE;
 bool trim(struct endpoint *e);
 /* Begins to bring back what there is room for. */
 void fetch(struct endpoint *e);
+/* Begins to copy to the journal what was late, if there is room now. */
+void catch_up(struct endpoint *e);
+/* So many bytes in one go, and numbers that are looked for together. */
+#define CATCH_UP_BYTES   (UINT64_C(1) << 20)
+#define CATCH_UP_NUMBERS 16384u
 
 #endif

@@ -220,6 +220,27 @@ class Durable(Story):
             self.assertEqual(numbers(result.stdout.splitlines()), kept)
             wait_until(lambda: msgd.call("GetInfo")["store"]["state"] == "open", 10, "room again")
 
+    def test_what_came_while_the_database_was_full_is_written_once_it_has_room(self):
+        for journal_bytes in (64 << 20, 1 << 20):  # room in the journals for all of it, and for a part
+            n = 4000
+            config = static("safe", durable=True, when_full="drop-new", mailbox_bytes=8 << 20)
+            limits = {"journal_bytes": journal_bytes}
+            msgd = self.start({**config, "limits": {**limits, "spool_free_bytes": 1 << 50}})
+            for start in range(1, n + 1, 200):
+                msgd.send("safe", numbered(start, 200, 500))
+                msgd.wait_for_ledger("safe", received=start + 199)
+            self.assertEqual(msgd.call("GetInfo")["store"]["state"], "full")
+            self.assertEqual(msgd.tool("msgrecv", "safe", "--count", "100", "--timeout", "20").returncode, 0)
+            msgd.write_config({**config, "limits": {**limits, "spool_free_bytes": 0}})
+            msgd.call("Reload")
+            wait_until(lambda: msgd.call("SpoolRead", name="safe", from_seq=n)["messages"], 20, "all to be on disk")
+            msgd.sent.clear()
+            msgd.kill()
+            msgd.launch()
+            result = msgd.tool("msgrecv", "safe", "--timeout", "2", timeout=60)
+            self.assertEqual(numbers(result.stdout.splitlines())[-(n - 100):], list(range(101, n + 1)))
+            msgd.stop()
+
     def test_after_a_failed_sync_nothing_more_is_promised(self):
         if IS_INSTRUMENTED:
             self.skipTest("a preloaded library and a sanitizer's own are not told apart here")

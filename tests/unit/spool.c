@@ -37,6 +37,7 @@ struct fixture {
     struct spool_piece flight[MAX_FLIGHT]; /* the oldest first */
     size_t n_flight;
     int refusal;
+    bool is_tight;                     /* journals and disk are full now and then */
     enum fate fates[MAX_MESSAGES + 1]; /* by number */
     bool is_on_disk[MAX_MESSAGES + 1];
     uint64_t trimmed;
@@ -230,6 +231,14 @@ static void trim(struct fixture *f)
         f->is_on_disk[++f->trimmed] = false;
 }
 
+static void catch_up(struct fixture *f, uint64_t budget)
+{
+    const struct record *found[8];
+
+    if (spool_can_catch_up(&f->mailbox))
+        (void)spool_catch_up(&f->mailbox, found, 8, budget);
+}
+
 /* ---- What must hold ---- */
 
 static void check(struct fixture *f)
@@ -279,7 +288,8 @@ static void happen(struct fixture *f)
         post(f);
         break;
     case 11:
-        land(f, true);
+        if (f->refusal == MESSAGE_KEPT)
+            land(f, true);
         break;
     case 12:
     case 13:
@@ -289,6 +299,9 @@ static void happen(struct fixture *f)
         trim(f);
         break;
     default:
+        if (f->is_tight && draw(f, 4) == 0)
+            f->refusal = f->refusal == MESSAGE_KEPT ? (int)DROP_SPOOL_FULL : MESSAGE_KEPT;
+        catch_up(f, 5 * RECORD_BYTES);
         while (mailbox_move(&f->mailbox, 8192))
             continue;
         if (draw(f, 40) == 0)
@@ -297,6 +310,21 @@ static void happen(struct fixture *f)
             purge(f);
         break;
     }
+}
+
+/* There is room again: all that is left of a durable endpoint goes to disk. */
+static void settle(struct fixture *f)
+{
+    f->refusal = MESSAGE_KEPT;
+    do {
+        while (f->n_flight > 0)
+            land(f, true);
+        catch_up(f, UINT64_MAX);
+        post(f);
+    } while (f->n_flight > 0 || f->mailbox.spool->late != 0 || spool_has_unposted(&f->mailbox));
+    for (uint64_t seq = 1; seq <= f->state.last_seq; seq++)
+        cr_assert(f->is_on_disk[seq] || (f->fates[seq] != LIVE && f->fates[seq] != TAKEN),
+                  "%lu of %lu is in memory alone", seq, f->state.last_seq);
 }
 
 /* A consumer gets and releases all that is left. */
@@ -335,6 +363,34 @@ static void close_fixture(struct fixture *f)
                  atomic_load(&f->journals.used));
     arena_deinit(&f->arena);
     free(f->chunks);
+}
+
+/* As run, of a durable endpoint, where room on disk and in the journals comes and goes. */
+static void run_tight(enum endpoint_mode mode, unsigned seed)
+{
+    static struct fixture f;
+    struct settings s;
+    uint64_t n_late = 0;
+
+    settings_init(&s);
+    s.mode = mode;
+    s.is_durable = true;
+    s.when_full = seed % 2 == 0 ? WHEN_FULL_SPOOL : WHEN_FULL_DROP_NEW;
+    s.mailbox_bytes = 60 * RECORD_BYTES;
+    open_fixture(&f, &s, seed);
+    f.journals.limit = 30 * RECORD_BYTES;
+    f.is_tight = true;
+    while (f.n_sent < MAX_MESSAGES) {
+        happen(&f);
+        n_late += f.mailbox.spool->late != 0;
+        if (draw(&f, 16) == 0)
+            check(&f);
+    }
+    cr_assert_gt(n_late, 100);
+    settle(&f);
+    drain(&f);
+    close_fixture(&f);
+    settings_deinit(&s);
 }
 
 static void run(enum endpoint_mode mode, bool is_durable, unsigned seed)
@@ -379,6 +435,18 @@ Test(spool, of_a_shared_durable_endpoint_deletes_nothing_that_anybody_holds)
 {
     for (unsigned seed = 1; seed <= 24; seed++)
         run(MODE_SHARE, true, seed);
+}
+
+Test(spool, of_a_durable_endpoint_writes_what_there_was_no_room_for)
+{
+    for (unsigned seed = 1; seed <= 24; seed++)
+        run_tight(MODE_EXCLUSIVE, seed);
+}
+
+Test(spool, of_a_shared_durable_endpoint_writes_what_there_was_no_room_for)
+{
+    for (unsigned seed = 1; seed <= 24; seed++)
+        run_tight(MODE_SHARE, seed);
 }
 
 Test(spool, names_the_bound_that_was_reached)
