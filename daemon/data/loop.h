@@ -84,6 +84,10 @@ struct worker {
     uint32_t n_held;
     uint64_t n_posted; /* commands with a `done` */
     uint64_t n_finished;
+    struct command *finishing; /* the worker's own, until they are handed over */
+    struct command **last_finishing;
+    uint64_t n_finishing;
+    bool is_running_commands; /* in a row: others follow */
     bool is_loop_open;
 
     struct worker_memory memory; /* of mailboxes without an attached consumer; of the batch */

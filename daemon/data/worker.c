@@ -27,8 +27,8 @@
 /* Tasks that run between two looks at the sockets; the last one may end later. */
 #define TASKS_NS 50000
 
-/* Commands that a worker on hold is woken for. */
-#define HELD_COMMANDS 128
+/* So many commands are worth waking somebody for, where more are coming. */
+#define COMMANDS_PER_WAKE 128
 
 /* ---- Commands and completions ---- */
 
@@ -63,7 +63,7 @@ void command_post(struct worker *w, struct command *c)
     if (c->is_posted)
         w->n_posted++;
     uv_mutex_unlock(&w->lock);
-    if (!w->is_held || ++w->n_held >= HELD_COMMANDS)
+    if (!w->is_held || ++w->n_held >= COMMANDS_PER_WAKE)
         wake(w);
 }
 
@@ -78,17 +78,32 @@ void worker_release(struct worker *w)
     wake(w);
 }
 
-void command_finish(struct worker *w, struct command *c)
+/* Hands what has been finished to control, and wakes it for the first. */
+static void hand_over(struct worker *w)
 {
+    if (w->finishing == NULL)
+        return;
     uv_mutex_lock(&w->lock);
     bool is_first = w->finished == NULL;
-    append(&w->last_finished, c);
-    w->n_finished += c->is_posted;
+    *w->last_finished = w->finishing;
+    w->last_finished = w->last_finishing;
+    w->n_finished += w->n_finishing;
     if (is_first)
         uv_cond_signal(&w->has_finished);
     uv_mutex_unlock(&w->lock);
     if (is_first)
         uv_async_send(w->told);
+    w->finishing = NULL;
+    w->last_finishing = &w->finishing;
+    w->n_finishing = 0;
+}
+
+void command_finish(struct worker *w, struct command *c)
+{
+    append(&w->last_finishing, c);
+    w->n_finishing += c->is_posted;
+    if (!w->is_running_commands || w->n_finishing >= COMMANDS_PER_WAKE)
+        hand_over(w);
 }
 
 static void on_wake(uv_async_t *handle)
@@ -96,12 +111,15 @@ static void on_wake(uv_async_t *handle)
     struct worker *w = CONTAINER_OF(handle, struct worker, wake);
     struct command *c = take_all(w, &w->commands, &w->last_command);
 
+    w->is_running_commands = true;
     while (c != NULL) {
         struct command *next = c->next; /* run may give the command back */
         c->run(w, c);
         c = next;
     }
+    w->is_running_commands = false;
     worker_flush(w);
+    hand_over(w);
 }
 
 /* Control: what the worker has finished and what it tells. Evidence comes before what may free its
@@ -374,6 +392,7 @@ static int start(struct worker **out, const struct worker_options *options)
     w->options = *options;
     w->last_command = &w->commands;
     w->last_finished = &w->finished;
+    w->last_finishing = &w->finishing;
     w->last_task = &w->tasks;
     if (uv_mutex_init(&w->lock) != 0 || uv_cond_init(&w->has_finished) != 0)
         abort(); /* these only fail where the C library is broken */
