@@ -6,6 +6,7 @@
 #include "daemon/control/desk.h"
 #include "daemon/control/keeping.h"
 #include "daemon/control/state.h"
+#include "daemon/core/numbered.h"
 #include "daemon/data/spooling.h"
 #include "daemon/data/vault.h"
 #include "daemon/store/stash.h"
@@ -38,11 +39,6 @@ static uint64_t hash_name(const char *name)
     return table_hash(0, name, strlen(name));
 }
 
-static uint64_t hash_number(uint64_t number)
-{
-    return table_hash(0, &number, sizeof(number));
-}
-
 static void outdate(struct restored *restored, struct past *past)
 {
     table_remove(&restored->by_name, &past->by_name);
@@ -58,7 +54,6 @@ static void add_past(struct control *control, struct past *past)
 
     list_append(&restored->all, &past->link);
     table_add(&restored->by_name, &past->by_name, hash_name(past_name(past)));
-    table_add(&restored->by_number, &past->by_number, hash_number(past->number));
     if (other)
         outdate(restored, other->number < past->number ? other : past);
 }
@@ -83,33 +78,68 @@ static int on_registration(void *context, const struct store_registration *r)
     return 0;
 }
 
-static struct past *find_number(const struct control *control, uint64_t number)
-{
-    struct table_link *at = table_first(&control->restored.by_number, hash_number(number));
+/* What is on disk of their messages is told once all of them are known; mostly there is nothing. */
+struct numbered_past {
+    uint64_t number; /* first (core/numbered) */
+    struct past *past;
+};
 
-    while (at && list_member(at, struct past, by_number)->number != number)
-        at = table_next(at);
-    return at ? list_member(at, struct past, by_number) : NULL;
+static int number_all(struct restored *restored)
+{
+    const size_t n = restored->by_name.count;
+
+    restored->numbered = calloc(n, sizeof(*restored->numbered));
+    if (!restored->numbered)
+        return -ENOMEM;
+    list_for_each(at, next, &restored->all)
+    {
+        struct past *past = list_member(at, struct past, link);
+
+        restored->numbered[restored->n_numbered++] =
+            (struct numbered_past){.number = past->number, .past = past};
+    }
+    return 0;
+}
+
+/* 0 or -ENOMEM; *out NULL: there is none. */
+static int find_number(struct restored *restored, uint64_t number, struct past **out)
+{
+    size_t i;
+
+    *out = NULL;
+    if (restored->by_name.count == 0)
+        return 0;
+    if (!restored->numbered && number_all(restored) < 0)
+        return -ENOMEM;
+    i = numbered_find(restored->numbered, restored->n_numbered, sizeof(*restored->numbered),
+                      number);
+    if (i < restored->n_numbered && restored->numbered[i].number == number)
+        *out = restored->numbered[i].past;
+    return 0;
 }
 
 static int on_spooled(void *context, const struct store_spooled *s)
 {
-    struct past *past = find_number(context, s->endpoint);
+    struct control *control = context;
+    struct past *past;
+    int r = find_number(&control->restored, s->endpoint, &past);
 
     if (past)
         past->spooled = *s;
-    return 0;
+    return r;
 }
 
 static int on_remembered(void *context, uint64_t endpoint, int64_t time_ns, const uint8_t *ids,
                          size_t n_bytes)
 {
-    struct past *past = find_number(context, endpoint);
+    struct control *control = context;
     struct remembered_ids *one;
+    struct past *past;
+    int r = find_number(&control->restored, endpoint, &past);
 
     (void)time_ns;
     if (!past)
-        return 0;
+        return r;
     one = malloc(sizeof(*one) + n_bytes);
     if (!one)
         return -ENOMEM;
@@ -132,9 +162,11 @@ int restore_load(struct control *control)
 
     list_init(&restored->all);
     list_init(&restored->outdated);
-    if (table_init(&restored->by_name) < 0 || table_init(&restored->by_number) < 0)
+    if (table_init(&restored->by_name) < 0)
         return -ENOMEM;
     r = store_load(control->options.store, &loader);
+    free(restored->numbered);
+    restored->numbered = NULL;
     return r < 0 ? error_trace(r, "cannot read the database") : 0;
 }
 
@@ -162,7 +194,6 @@ static void restore_continue(struct desk *desk, struct past *past)
                                .now_wall_ns = control_wall_ns()};
 
     table_remove(&desk->control->restored.by_name, &past->by_name);
-    table_remove(&desk->control->restored.by_number, &past->by_number);
     list_remove(&past->link);
     desk->past = past;
     desk->number = past->number;
@@ -307,7 +338,6 @@ void restore_finish(struct control *control)
     let_go(control, &restored->all);
     let_go(control, &restored->outdated);
     table_deinit(&restored->by_name);
-    table_deinit(&restored->by_number);
     *restored = (struct restored){0};
     stash_each_left(control->options.stash, STASH_SOCKET, remove_item, control);
 }

@@ -20,7 +20,6 @@ struct desk;
 struct past {
     struct list link; /* in `all`, or in `outdated`, or its desk's */
     struct table_link by_name;
-    struct table_link by_number;
     uint64_t number;
     struct registered was;
     struct store_spooled spooled; /* what is on disk of it; endpoint 0: nothing was ever */
@@ -33,9 +32,11 @@ struct past *past_free(struct past *past);
 /* All of them. Zeroed: none. */
 struct restored {
     struct table by_name;
-    struct table by_number;
     struct list all;      /* the oldest first */
     struct list outdated; /* of a name that has a later one, too */
+    /* While the database is read: all, by number; made when it is needed. */
+    struct numbered_past *numbered;
+    size_t n_numbered;
 };
 
 /* Reads what the database has. Before store_start. 0 or -errno. */

@@ -285,9 +285,17 @@ void vault_link_gone(struct vault *v, uint64_t key)
 
 /* ---- A predecessor's ---- */
 
+static bool is_memory(uint32_t kind)
+{
+    return kind == STASH_ARENA || kind == STASH_STATE || kind == STASH_BATCH ||
+           kind == STASH_LINK_ARENA || kind == STASH_LINK_PAGE || kind == STASH_LINK_STATE;
+}
+
 static void take_piece(void *context, const struct stash_item *item)
 {
     struct vault *v = context;
+    if (!is_memory(item->kind))
+        return;
     int fd = v->error == 0 ? stash_take(v->stash, item) : -ECANCELED;
 
     if (fd < 0)
@@ -395,8 +403,6 @@ static int read_past(struct vault *v)
 
 int vault_open(struct vault **out, struct stash *stash)
 {
-    static const uint32_t kinds[] = {STASH_ARENA,      STASH_STATE,     STASH_BATCH,
-                                     STASH_LINK_ARENA, STASH_LINK_PAGE, STASH_LINK_STATE};
     struct vault *v = calloc(1, sizeof(*v));
 
     *out = NULL;
@@ -404,8 +410,8 @@ int vault_open(struct vault **out, struct stash *stash)
         return -ENOMEM;
     v->stash = stash;
     int rc = open_table(v);
-    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]) && rc == 0; i++)
-        stash_each_left(stash, kinds[i], take_piece, v);
+    if (rc == 0)
+        stash_each_left(stash, 0, take_piece, v);
     if (rc == 0)
         rc = read_past(v);
     if (rc != 0) {
