@@ -478,6 +478,20 @@ static void end_sessions(struct control *control)
     }
 }
 
+/* Before consumers leave. */
+static void keep_copies(struct control *control)
+{
+    list_for_each(at, next, &control->desks)
+    {
+        struct desk *desk = list_member(at, struct desk, by_change);
+
+        if (desk->entry->endpoint && desk->entry->settings.mode == MODE_COPY && is_left(desk) &&
+            worker_keep_copies(desk_worker(desk), desk_endpoint(desk)) < 0)
+            control_complain(control, "%s: not all of its consumers will get what waits: no memory",
+                             desk->name);
+    }
+}
+
 void control_close(struct control *control, void (*done)(void *context), void *context)
 {
     control->is_closing = true;
@@ -489,6 +503,7 @@ void control_close(struct control *control, void (*done)(void *context), void *c
     else
         end_sessions(control);
     control_upgrade_failed(control, "msgd stops");
+    keep_copies(control);
     list_for_each(at, next, &control->connections)
         connection_fail(list_member(at, struct connection, link), "hung up: msgd stops");
     run_ready(control);

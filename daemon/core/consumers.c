@@ -16,6 +16,34 @@ void consumer_hurry(struct consumer *c, bool is_hurried)
     lane_hurry(c->lane, is_hurried);
 }
 
+/* For a successor: while msgd stops it stays as it was. */
+static void note_consumers(struct mailbox *mb)
+{
+    if (mb->state != NULL && !mb->is_held)
+        mb->state->spool.n_consumers = mb->n_active;
+}
+
+bool mailbox_await(struct mailbox *mb)
+{
+    bool has_something =
+        !shelf_is_empty(&mb->older) || !shelf_is_empty(&mb->backlog) || mb->state->spool.from != 0;
+
+    mb->n_awaited = mb->mode == MODE_COPY && has_something && mb->state->spool.n_consumers > 1
+                        ? mb->state->spool.n_consumers
+                        : 0;
+    return mb->n_awaited > 0;
+}
+
+void mailbox_end_await(struct mailbox *mb)
+{
+    mb->n_awaited = 0;
+}
+
+void mailbox_hold(struct mailbox *mb)
+{
+    mb->is_held = true;
+}
+
 void mailbox_join(struct mailbox *mb, struct consumer *c, struct lane *lane, uint32_t slot)
 {
     c->mailbox = mb;
@@ -35,6 +63,9 @@ void mailbox_join(struct mailbox *mb, struct consumer *c, struct lane *lane, uin
         last = &(*last)->next;
     *last = c;
     mb->n_active++;
+    note_consumers(mb);
+    if (mb->n_active >= mb->n_awaited)
+        mb->n_awaited = 0;
     consumer_hurry(c, mb->spool != NULL && mb->state->spool.from != 0);
 }
 
@@ -48,6 +79,7 @@ void mailbox_begin_leave(struct mailbox *mb, struct consumer *c)
     }
     c->is_leaving = true;
     mb->n_active--;
+    note_consumers(mb);
     mb->n_leaving++;
 }
 

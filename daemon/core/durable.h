@@ -16,10 +16,11 @@
  * consecutive numbers, so that counting them takes none.
  */
 struct spool_place {
-    uint64_t from;   /* the first of them; 0: there is none */
-    uint64_t to;     /* those up to here are on disk; those behind it in the journal */
-    uint64_t n_gone; /* numbers from `from` to `to` that are no messages */
-    bool is_known;   /* what was on disk at the start has been taken up */
+    uint64_t from;        /* the first of them; 0: there is none */
+    uint64_t to;          /* those up to here are on disk; those behind it in the journal */
+    uint64_t n_gone;      /* numbers from `from` to `to` that are no messages */
+    bool is_known;        /* what was on disk at the start has been taken up */
+    uint32_t n_consumers; /* of the mailbox; here because it takes no room here */
     /* Words that change together; whoever finds it begun does all of it again. */
     struct spool_change {
         bool is_begun;

@@ -154,10 +154,14 @@ static bool file_for(struct consumer *c, const struct filing *f)
     return true;
 }
 
+static bool is_handing_over(const struct mailbox *mb)
+{
+    return mb->n_active > 0 && mb->n_leaving == 0 && mb->n_awaited == 0 && !mb->is_held;
+}
+
 static bool is_direct(const struct mailbox *mb)
 {
-    return mb->n_active > 0 && mb->n_leaving == 0 && shelf_is_empty(&mb->older) &&
-           shelf_is_empty(&mb->backlog);
+    return is_handing_over(mb) && shelf_is_empty(&mb->older) && shelf_is_empty(&mb->backlog);
 }
 
 /* Whom the next message of an exclusive or share endpoint goes to: who holds least. */
@@ -537,6 +541,14 @@ static bool is_worn_out(const struct mailbox *mb, const struct record *r, bool w
            record_returns_of(record_word_of(r)) + 1 >= mb->max_deliver;
 }
 
+/* Whoever it was for: nobody holds it any more. */
+static bool is_to_come_again(const struct mailbox *mb, enum copy_outcome outcome)
+{
+    if (mb->is_held && mb->mode == MODE_COPY)
+        return outcome != COPY_HELD;
+    return outcome == COPY_MISSED && (mb->mode != MODE_COPY || mb->n_active == 0);
+}
+
 bool mailbox_take_back(struct mailbox *mb, struct consumer *from, const struct record *r,
                        bool was_taken, int drop)
 {
@@ -553,7 +565,7 @@ bool mailbox_take_back(struct mailbox *mb, struct consumer *from, const struct r
         outcome = copies_drop(&mb->copies, r->seq, false);
     if (outcome == COPY_MISSED && drop != MESSAGE_KEPT) {
         count_end(mb, r, drop);
-    } else if (outcome == COPY_MISSED && (mb->mode != MODE_COPY || mb->n_active == 0)) {
+    } else if (is_to_come_again(mb, outcome)) {
         reshelve(mb, r, was_taken);
     } else {
         count_copy(mb, r, outcome, DROP_MAILBOX_FULL);
@@ -592,8 +604,7 @@ void mailbox_leave(struct mailbox *mb)
 
 bool mailbox_can_move(const struct mailbox *mb)
 {
-    return mb->n_active > 0 && mb->n_leaving == 0 &&
-           !(shelf_is_empty(&mb->older) && shelf_is_empty(&mb->backlog));
+    return is_handing_over(mb) && !(shelf_is_empty(&mb->older) && shelf_is_empty(&mb->backlog));
 }
 
 /* Moves the first record of a shelf to who is to have it. False: no memory there at present. */

@@ -78,6 +78,8 @@ struct mailbox {
     struct consumer *consumers;
     uint32_t n_active;
     uint32_t n_leaving;
+    uint32_t n_awaited; /* nothing is handed over before so many consumers are there */
+    bool is_held;       /* nor anything any more: msgd stops */
 };
 
 /* One consumer of one endpoint. */
@@ -163,6 +165,16 @@ void mailbox_join(struct mailbox *mb, struct consumer *c, struct lane *lane, uin
 void mailbox_begin_leave(struct mailbox *mb, struct consumer *c);
 /* It has handed everything on and is the mailbox's no more. */
 void mailbox_end_leave(struct mailbox *mb, struct consumer *c);
+
+/*
+ * What waits in mode copy was for all consumers that a predecessor had: it is handed over once as
+ * many have come back. True: they are awaited.
+ */
+bool mailbox_await(struct mailbox *mb);
+/* Who has not come by now is not awaited any more. */
+void mailbox_end_await(struct mailbox *mb);
+/* msgd stops: consumers leave for that alone, and what any of them still holds is kept for all. */
+void mailbox_hold(struct mailbox *mb);
 
 /* Is there something to move, and somebody to move it to? */
 bool mailbox_can_move(const struct mailbox *mb);

@@ -215,6 +215,39 @@ void worker_leave(struct worker *worker, struct endpoint *e, bool is_memory_kept
     command_post(worker, &e->removal.command);
 }
 
+/* ---- Keep copies ---- */
+
+struct keep_copies {
+    struct command command;
+    struct endpoint *endpoint;
+};
+
+static void run_keep_copies(struct worker *w, struct command *c)
+{
+    struct keep_copies *k = CONTAINER_OF(c, struct keep_copies, command);
+
+    mailbox_collect(&k->endpoint->mailbox);
+    mailbox_hold(&k->endpoint->mailbox);
+    command_finish(w, c);
+}
+
+static void keep_copies_done(struct command *c)
+{
+    free(CONTAINER_OF(c, struct keep_copies, command));
+}
+
+int worker_keep_copies(struct worker *worker, struct endpoint *endpoint)
+{
+    struct keep_copies *k = calloc(1, sizeof(*k));
+
+    if (k == NULL)
+        return -ENOMEM;
+    *k = (struct keep_copies){.command = {.run = run_keep_copies, .done = keep_copies_done},
+                              .endpoint = endpoint};
+    command_post(worker, &k->command);
+    return 0;
+}
+
 /* ---- Purge ---- */
 
 struct purge {

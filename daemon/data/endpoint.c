@@ -313,6 +313,7 @@ int endpoint_watch(struct endpoint *e)
 void endpoint_stop(struct endpoint *e)
 {
     list_remove(&e->unwatched);
+    list_remove(&e->awaiting);
     for (unsigned i = 0; i < e->n_sockets; i++)
         event_source_stop(e->worker, &e->sockets[i].source);
 }

@@ -61,6 +61,7 @@ struct endpoint {
     struct command stalled;
     _Atomic bool is_stall_told;
     struct list unwatched; /* data/unwatched.c */
+    struct list awaiting;  /* data/recovery.c */
     struct removal removal;
 };
 

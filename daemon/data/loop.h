@@ -106,7 +106,9 @@ struct worker {
     struct list cared;          /* endpoints */
     uv_timer_t unwatched_timer; /* data/unwatched.c */
     unsigned n_unwatched_reads;
-    struct list unwatched; /* endpoints */
+    struct list unwatched;   /* endpoints */
+    uv_timer_t return_timer; /* data/recovery.c */
+    struct list awaiting;    /* endpoints */
     struct sessions *sessions;
     struct spooling *spooling;
     struct reply_limit reply_limit;

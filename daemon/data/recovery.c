@@ -7,6 +7,10 @@
 #include "daemon/data/spooling.h"
 #include "daemon/data/vault.h"
 
+/* How long the consumers of a predecessor are awaited; as long as a lease lasts at least after a
+ * restart. */
+#define RETURN_MS 10000
+
 /* What comes again under an id that is still here is no other message. */
 static void remember_ids(struct endpoint *e, const struct remainder *r)
 {
@@ -31,6 +35,37 @@ static void remember_ids(struct endpoint *e, const struct remainder *r)
     }
 }
 
+static void on_awaited(uv_timer_t *timer)
+{
+    struct worker *w = CONTAINER_OF(timer, struct worker, return_timer);
+
+    list_for_each(at, next, &w->awaiting)
+    {
+        struct endpoint *e = list_member(at, struct endpoint, awaiting);
+
+        list_remove(&e->awaiting);
+        mailbox_end_await(&e->mailbox);
+        endpoint_move(e);
+    }
+    worker_flush(w);
+}
+
+int recovery_init(struct worker *w)
+{
+    list_init(&w->awaiting);
+    return uv_timer_init(&w->loop, &w->return_timer);
+}
+
+static void await_consumers(struct endpoint *e)
+{
+    struct worker *w = e->worker;
+
+    if (!mailbox_await(&e->mailbox))
+        return;
+    list_join(&w->awaiting, &e->awaiting);
+    uv_timer_start(&w->return_timer, on_awaited, RETURN_MS, 0);
+}
+
 void endpoint_recover(struct endpoint *e)
 {
     struct remainder r = {0};
@@ -48,5 +83,6 @@ void endpoint_recover(struct endpoint *e)
         intake_resume(batch, e, n_done);
     remainder_end(&r, &e->mailbox);
     spooling_begin(e);
+    await_consumers(e);
     worker_flush(e->worker);
 }

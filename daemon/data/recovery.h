@@ -9,4 +9,7 @@
  * batch that was in hand. Worker. */
 void endpoint_recover(struct endpoint *e);
 
+/* Of a worker, before its thread runs. 0 or -errno. */
+int recovery_init(struct worker *w) MUST_USE;
+
 #endif

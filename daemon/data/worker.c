@@ -8,6 +8,7 @@
 #include "daemon/data/loop.h"
 #include "daemon/data/polling.h"
 #include "daemon/data/receiver.h"
+#include "daemon/data/recovery.h"
 #include "daemon/data/sessions.h"
 #include "daemon/data/spooling.h"
 #include "daemon/data/sweep.h"
@@ -275,6 +276,8 @@ static int open_loop(struct worker *w)
         rc = care_init(w);
     if (rc == 0)
         rc = unwatched_init(w);
+    if (rc == 0)
+        rc = recovery_init(w);
     if (rc == 0)
         rc = uv_async_init(&w->loop, &w->wake, on_wake);
     if (rc == 0)

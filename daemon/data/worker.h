@@ -181,6 +181,9 @@ int worker_configure(struct worker *worker, struct endpoint *endpoint,
 typedef void (*removed_done)(void *context, const struct ledger *final);
 void worker_remove(struct worker *worker, struct endpoint *endpoint, enum drop_reason reason,
                    removed_done done, void *context);
+/* Consumers are about to leave because msgd stops: in mode copy, what any of them holds is kept for
+ * all. 0 or -ENOMEM. */
+int worker_keep_copies(struct worker *worker, struct endpoint *endpoint) MUST_USE;
 /*
  * Lets go of the endpoint for a successor: nothing more is read, and what is queued stays as it is.
  * is_memory_kept: the successor has its sockets and its memory; else only what is on disk, which is

@@ -3,7 +3,8 @@
 
 import json
 
-from msgd_test import Story, main, numbered, wait_until
+from msgd_keeper import KeptDaemon
+from msgd_test import Story, free_port, main, numbered, wait_until
 
 
 def numbers(messages):
@@ -136,6 +137,46 @@ class Copy(Story):
         wait_until(lambda: any(r["delivered"] == 5 for r in self.msgd.endpoint("news")["consumers"]), 5, "the ack")
         final = self.msgd.release("news")
         self.assertEqual((final["received"], final["delivered"], final["dropped"]["released"]), (10, 5, 5))
+
+
+class CopyOverRestarts(Story):
+    """What waits in mode copy is for all who were there, however msgd ends."""
+
+    def setUp(self):
+        super().setUp()
+        self.msgd = self.start({"endpoints": [{"name": "news", "port": free_port(), "mode": "copy"}]}, kind=KeptDaemon)
+
+    def consumers(self, n):
+        return [self.msgd.receive("news", ack="manual", window=1000) for _ in range(n)]
+
+    def hold(self):
+        """Two consumers: one has released 60 of 100, the other 10."""
+        consumers = self.consumers(2)
+        self.msgd.send("news", numbered(1, 100))
+        for consumer, n in zip(consumers, (60, 10), strict=True):
+            consumer.ack(consumer.take(100)[n - 1])
+        wait_until(lambda: sorted(r["delivered"] for r in self.msgd.endpoint("news")["consumers"]) == [10, 60], 5,
+                   "both to be through")
+
+    def test_both_get_what_one_of_them_had_not_released(self):
+        for end in (self.msgd.kill, self.msgd.restart):
+            self.hold()
+            end()
+            self.msgd.wait_for_ledger("news", queued=90)
+            for consumer in self.consumers(2):
+                messages = consumer.take(90)
+                self.assertEqual([json.loads(m["payload"])["n"] for m in messages], list(range(11, 101)))
+                consumer.ack(messages[-1])
+            self.msgd.wait_for_ledger("news", queued=0)
+            self.msgd.close_connections()
+            self.msgd.wait_for_state("news", "away")
+
+    def test_who_does_not_come_back_holds_nobody_up_for_long(self):
+        self.hold()
+        self.msgd.kill()
+        consumer, = self.consumers(1)
+        self.msgd.send("news", numbered(101, 1))
+        self.assertEqual(len(consumer.take(91)), 91)
 
 
 main()

@@ -383,3 +383,103 @@ Test(mailbox, keeps_what_the_account_allows_whatever_is_prepaid)
         free(w);
     }
 }
+
+/* ---- Who was there before ---- */
+
+static void put_small(struct world *w, unsigned n)
+{
+    struct record meta = {0};
+    struct filing filing = {
+        .meta = &meta, .kind = RECORD_MESSAGE, .content = {.payload = "[1]", .n_payload = 3}};
+
+    for (; n > 0; n--) {
+        w->ledger.received++;
+        cr_assert_eq(mailbox_put(&w->mailbox, &filing), MESSAGE_KEPT);
+    }
+}
+
+static void move_all(struct world *w)
+{
+    while (mailbox_move(&w->mailbox, UINT64_MAX))
+        continue;
+    flush(w);
+}
+
+Test(mailbox, in_mode_copy_hands_over_what_waits_once_all_who_were_there_are_back)
+{
+    static const struct {
+        const char *name;
+        enum endpoint_mode mode;
+        uint32_t n_before;
+        bool is_over;                 /* they are not awaited any more when the first has come */
+        uint64_t of_first, of_second; /* of eleven */
+    } rows[] = {
+        {"two of them", MODE_COPY, 2, false, 11, 11},
+        {"a second one that does not come", MODE_COPY, 2, true, 11, 0},
+        {"one of them", MODE_COPY, 1, false, 11, 0},
+        {"nobody", MODE_COPY, 0, false, 11, 0},
+        {"exclusive", MODE_EXCLUSIVE, 2, false, 11, 0},
+    };
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct world *w = calloc(1, sizeof(*w));
+        struct endpoint_state past = {.number = 1, .spool.n_consumers = rows[i].n_before};
+        const struct process *p = w->processes;
+
+        world_open(w, rows[i].mode, WHEN_FULL_DROP_NEW, 1 << 18);
+        w->mailbox.state = &past;
+        put_small(w, 10);
+        cr_expect_eq(mailbox_await(&w->mailbox), rows[i].n_before > 1 && rows[i].mode == MODE_COPY,
+                     "%s", rows[i].name);
+        process_join(w, &w->processes[0]);
+        if (rows[i].is_over)
+            mailbox_end_await(&w->mailbox);
+        move_all(w);
+        put_small(w, 1);
+        if (rows[i].of_second > 0 || rows[i].is_over)
+            process_join(w, &w->processes[1]);
+        move_all(w);
+        cr_expect_eq(p[0].consumer.queued, rows[i].of_first, "%s", rows[i].name);
+        cr_expect_eq(p[1].consumer.queued, rows[i].of_second, "%s", rows[i].name);
+        cr_expect_eq(past.spool.n_consumers, w->mailbox.n_active, "%s", rows[i].name);
+        check_law(w);
+        drain_everything(w, true);
+        w->mailbox.state = NULL;
+        world_close(w);
+        free(w);
+    }
+}
+
+/* One has released five, the other one none. */
+Test(mailbox, in_mode_copy_keeps_for_all_what_anybody_holds_when_msgd_stops)
+{
+    for (int first = 0; first < 2; first++) {
+        struct world *w = calloc(1, sizeof(*w));
+        struct endpoint_state past = {.number = 1};
+        struct process *p = w->processes;
+
+        world_open(w, MODE_COPY, WHEN_FULL_DROP_NEW, 1 << 18);
+        w->mailbox.state = &past;
+        process_join(w, &p[0]);
+        process_join(w, &p[1]);
+        put_small(w, 10);
+        flush(w);
+        cr_assert_eq(ring_claim(&p[0].reader, 5), 1);
+        for (uint64_t position, end; ring_next(&p[0].reader, &position, &end) != NULL;)
+            p[0].end = end;
+        ring_release(&p[0].reader, p[0].end);
+        mailbox_collect(&w->mailbox);
+        mailbox_hold(&w->mailbox);
+        process_leave(w, &p[first]);
+        process_leave(w, &p[!first]);
+        cr_expect_eq(w->ledger.delivered, 0);
+        cr_expect_eq(w->ledger.queued, w->ledger.received - w->ledger.dropped[DROP_MAILBOX_FULL]);
+        cr_expect_geq(w->ledger.queued, 10);
+        cr_expect_eq(past.spool.n_consumers, 2, "a successor knows how many there were");
+        check_law(w);
+        w->mailbox.state = NULL;
+        mailbox_discard(&w->mailbox, DROP_RELEASED);
+        world_close(w);
+        free(w);
+    }
+}
