@@ -102,6 +102,7 @@ struct msgd_registration {
     enum msgd_sessions sessions; /* whether clients may connect, see msgd_listen */
     int is_single_port;          /* 1: sessions share the endpoint's port, for servers behind NAT */
     int no_gro;                  /* 1: keep kernel_dropped exact, at a cost in speed */
+    uint32_t shards;             /* workers of msgd that read it, each a socket; 0: one */
     uint32_t receive_buffer_bytes;
     uint32_t max_deliver; /* what has come back so often goes to the quarantine; 0: no bound */
     uint32_t ttl_s;       /* what nobody has taken for so long is dropped; 0: nothing */

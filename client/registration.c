@@ -208,6 +208,8 @@ static void put_members(struct json_writer *w, const struct msgd_registration *f
         json_put_string(w, "session_ports", "single");
     if (from->no_gro)
         json_put_bool(w, "gro", false);
+    if (from->shards != 0)
+        json_put_uint(w, "shards", from->shards);
     if (from->receive_buffer_bytes != 0)
         json_put_uint(w, "receive_buffer_bytes", from->receive_buffer_bytes);
     put_care(w, from);

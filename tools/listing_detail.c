@@ -73,7 +73,7 @@ static void print_settings(const struct listing *l, const struct endpoint *e, FI
         l, out, "settings",
         "mode %s, on_conflict %s, may_replace %s, lease %s, mailbox_bytes %lld (%s), "
         "when_full %s, durable %s, spool_bytes %lld, spool_messages %lld, format %s, "
-        "max_message_bytes %lld, gro %s, receive_buffer_bytes %lld "
+        "max_message_bytes %lld, gro %s, shards %lld, receive_buffer_bytes %lld "
         "(granted: %s), max_deliver %lld, ttl_s %lld, stall_s %lld, on_stall %s, sessions %s, "
         "session_ports %s",
         text_at(j, "mode"), text_at(j, "on_conflict"),
@@ -82,7 +82,7 @@ static void print_settings(const struct listing *l, const struct endpoint *e, FI
         figure_bytes((uint64_t)number_at(j, "mailbox_bytes"), mailbox), e->when_full,
         json_is_true(json_object_get(j, "durable")) ? "yes" : "no", number_at(j, "spool_bytes"),
         number_at(j, "spool_messages"), text_at(j, "format"), number_at(j, "max_message_bytes"),
-        json_is_false(json_object_get(j, "gro")) ? "off" : "on",
+        json_is_false(json_object_get(j, "gro")) ? "off" : "on", number_at(j, "shards"),
         number_at(j, "receive_buffer_bytes"), figure_bytes(e->receive_buffer_granted, buffer),
         number_at(j, "max_deliver"), number_at(j, "ttl_s"), number_at(j, "stall_s"),
         text_at(j, "on_stall"), text_at(j, "sessions_mode"), text_at(j, "session_ports"));

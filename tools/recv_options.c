@@ -50,6 +50,8 @@ static const struct option_spec specs[] = {
      OPTION_LIST, OFFSET(allow)},
     {"no-gro", 0, NULL, "keep the count of what the kernel drops exact, at a cost in speed",
      OPTION_FLAG, OFFSET(no_gro)},
+    {"shards", 0, "N", "let N workers of msgd read it, each from a socket of its own (1)",
+     OPTION_INTEGER, OFFSET(shards), .min = 1, .max = 16},
     {"receive-buffer-bytes", 0, "BYTES", "room in the kernel for what msgd has not read yet (4M)",
      OPTION_BYTES, OFFSET(receive_buffer_bytes), .min = 1, .max = 1073741824},
     {"max-deliver", 0, "N",
@@ -107,6 +109,7 @@ void recv_options_init(struct recv_options *o)
         .spool_messages = NOT_GIVEN,
         .format = NOT_GIVEN,
         .max_message_bytes = NOT_GIVEN,
+        .shards = NOT_GIVEN,
         .receive_buffer_bytes = NOT_GIVEN,
         .max_deliver = NOT_GIVEN,
         .ttl = NOT_GIVEN,
@@ -146,8 +149,9 @@ bool recv_options_have_settings(const struct recv_options *o)
            o->single_port || o->mailbox_bytes != NOT_GIVEN || o->when_full != NOT_GIVEN ||
            o->durable || o->spool_bytes != NOT_GIVEN || o->spool_messages != NOT_GIVEN ||
            o->format != NOT_GIVEN || o->max_message_bytes != NOT_GIVEN || o->allow.n > 0 ||
-           o->no_gro || o->receive_buffer_bytes != NOT_GIVEN || o->max_deliver != NOT_GIVEN ||
-           o->ttl != NOT_GIVEN || o->stall != NOT_GIVEN || o->on_stall != NOT_GIVEN;
+           o->no_gro || o->shards != NOT_GIVEN || o->receive_buffer_bytes != NOT_GIVEN ||
+           o->max_deliver != NOT_GIVEN || o->ttl != NOT_GIVEN || o->stall != NOT_GIVEN ||
+           o->on_stall != NOT_GIVEN;
 }
 
 /* The library takes 0 for "the default". */
@@ -194,6 +198,7 @@ void recv_options_registration(const struct recv_options *o, struct msgd_registr
         .sessions = o->sessions ? MSGD_SESSIONS_AUTO : MSGD_SESSIONS_OFF,
         .is_single_port = o->single_port,
         .no_gro = o->no_gro,
+        .shards = (uint32_t)given_or_0(o->shards),
         .receive_buffer_bytes = (uint32_t)given_or_0(o->receive_buffer_bytes),
         .max_deliver = (uint32_t)given_or_0(o->max_deliver),
         .ttl_s = (uint32_t)given_or_0(o->ttl),

@@ -24,6 +24,7 @@ struct recv_options {
     int64_t max_message_bytes;
     struct option_list allow;
     bool no_gro;
+    int64_t shards;
     int64_t receive_buffer_bytes;
     int64_t max_deliver;
     int64_t ttl;

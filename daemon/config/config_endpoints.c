@@ -16,9 +16,6 @@ static int refuse_settings(struct reader *r, const struct place *place,
         return reader_refuse(r, place, "%s", why->expected);
     if (why->is_unknown)
         return document_refuse(r->document, &field, REFUSED_KEY, r->error, "%s", why->expected);
-    if (why->is_unimplemented)
-        return reader_refuse(r, &field, "another value: \"%s\" is not in this version",
-                             why->parameter);
     return reader_refuse(r, why->has_index ? &element : &field, "%s", why->expected);
 }
 
@@ -74,6 +71,10 @@ int read_endpoint(struct reader *r, json_t *value, const struct place *place)
     if (outcome != 0)
         return outcome;
     config->n_endpoints++;
+    if (e->settings.shards > config->workers) {
+        settings_error_shards(&why, config->workers);
+        return refuse_settings(r, place, &why);
+    }
     return resolve(r, place, e);
 }
 

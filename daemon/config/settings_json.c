@@ -43,12 +43,6 @@ static int refuse_element(struct parse *p, size_t index, const char *expected)
     return refuse(p, "%s", expected);
 }
 
-static int refuse_unimplemented(struct parse *p)
-{
-    p->error->is_unimplemented = true;
-    return refuse(p, "not in this version");
-}
-
 static int parse_integer(struct parse *p, const json_t *value, int64_t least, int64_t most,
                          int64_t *out)
 {
@@ -309,9 +303,13 @@ static int parse_gro(struct parse *p, json_t *value)
 
 static int parse_shards(struct parse *p, json_t *value)
 {
-    if (!json_is_integer(value) || json_integer_value(value) < 1)
-        return refuse(p, "an integer from 1");
-    return json_integer_value(value) > 1 ? refuse_unimplemented(p) : 0;
+    int64_t n = 0;
+
+    if (parse_integer(p, value, 1, SHARDS_MAX, &n) != 0)
+        return SETTINGS_REFUSED;
+    p->out->shards = (uint32_t)n;
+    p->given |= FIELD_BIT(SHARDS);
+    return 0;
 }
 
 static int parse_receive_buffer_bytes(struct parse *p, json_t *value)
@@ -509,6 +507,10 @@ static int check_whole(struct parse *p)
         name_parameter(p, "sessions");
         return refuse(p, "\"off\", since format \"raw\" has no sessions");
     }
+    if (!settings_shards_fit(p->out->shards, &p->out->address)) {
+        name_parameter(p, "shards");
+        return refuse(p, "1 at a multicast or broadcast address");
+    }
     /* What is on disk anyway need not be dropped for want of memory. */
     if (p->out->is_durable && !(p->given & FIELD_BIT(WHEN_FULL))) {
         p->out->when_full = WHEN_FULL_SPOOL;
@@ -563,4 +565,11 @@ int settings_from_json(json_t *object, enum settings_source source, uint64_t max
     if (given)
         *given = p.given;
     return 0;
+}
+
+void settings_error_shards(struct settings_error *error, uint32_t n_workers)
+{
+    *error = (struct settings_error){.key = "shards", .parameter = "shards"};
+    snprintf(error->expected, sizeof(error->expected), "at most %" PRIu32 ", one for each worker",
+             n_workers);
 }

@@ -25,10 +25,9 @@ struct settings_error {
     char parameter[72]; /* the same for people and InvalidParameter: one line, perhaps cut */
     size_t index;       /* of the element where has_index */
     bool has_index;
-    bool is_unknown;       /* there is no such field */
-    bool is_missing;       /* the field is required */
-    bool is_unimplemented; /* not in this version */
-    char expected[192];    /* what was expected, in words, or "not in this version" */
+    bool is_unknown;    /* there is no such field */
+    bool is_missing;    /* the field is required */
+    char expected[192]; /* what was expected, in words */
 };
 
 /*
@@ -39,5 +38,8 @@ struct settings_error {
 int settings_from_json(json_t *object, enum settings_source source, uint64_t max_mailbox_bytes,
                        struct settings *out, uint32_t *given,
                        struct settings_error *error) MUST_USE;
+
+/* The refusal of more shards than there are workers. */
+void settings_error_shards(struct settings_error *error, uint32_t n_workers);
 
 #endif

@@ -33,6 +33,7 @@ void settings_write_rules(struct json_writer *w, const struct settings *s, uint3
     if (fields & FIELD_BIT(ALLOW))
         put_allow(w, settings_field_key(FIELD_ALLOW), s);
     PUT(GRO, bool, s->gro);
+    PUT(SHARDS, uint, s->shards);
     PUT(RECEIVE_BUFFER_BYTES, uint, s->receive_buffer_bytes);
     PUT(MAX_DELIVER, uint, s->max_deliver);
     PUT(TTL, uint, s->ttl_s);

@@ -416,10 +416,9 @@ static void close_endpoints(struct control *control)
         struct desk *desk = list_member(at, struct desk, by_change);
 
         if (desk->entry->endpoint && is_left(desk))
-            worker_leave(desk_worker(desk), desk_endpoint(desk),
-                         stash_is_kept(control->options.stash));
+            worker_leave(desk_endpoint(desk), stash_is_kept(control->options.stash));
         else if (desk->entry->endpoint)
-            worker_remove(desk_worker(desk), desk_endpoint(desk), DROP_RELEASED, NULL, NULL);
+            worker_remove(desk_endpoint(desk), DROP_RELEASED, NULL, NULL);
         desk->entry->endpoint = NULL;
     }
 }
@@ -428,6 +427,8 @@ static void close_endpoints(struct control *control)
 static void stop_workers(struct control *control)
 {
     close_endpoints(control);
+    for (uint32_t i = 0; i < control->n_workers; i++)
+        worker_settle(control->workers[i]); /* one may wait for what another reads */
     for (uint32_t i = 0; i < control->n_workers; i++)
         control->workers[i] = worker_stop(control->workers[i]);
     control->has_stopped_workers = true;

@@ -83,10 +83,18 @@ void desk_changed(struct desk *desk)
 struct opening {
     struct settings settings; /* shallow: endpoint_open keeps nothing of it; address: where */
     uint64_t number;
-    struct kept_socket taken[2]; /* sockets of a predecessor */
+    struct kept_socket taken[ENDPOINT_SOCKETS_MAX]; /* sockets of a predecessor */
     struct endpoint *endpoint;
     struct open_failure *why;
 };
+
+static bool is_any_taken(const struct kept_socket *taken, unsigned n)
+{
+    while (n > 0)
+        if (taken[--n].descriptor >= 0)
+            return true;
+    return false;
+}
 
 static int open_here(struct desk *desk, struct opening *o)
 {
@@ -94,6 +102,9 @@ static int open_here(struct desk *desk, struct opening *o)
                                        .account = desk->account,
                                        .context = desk,
                                        .number = o->number,
+                                       .n_shards = o->settings.shards,
+                                       .inherited = o->taken,
+                                       .n_inherited = 2 * o->settings.shards,
                                        .vault = desk->control->vault,
                                        .journals = &desk->control->journals};
     if (desk->past && desk->past->number == o->number) {
@@ -101,12 +112,11 @@ static int open_here(struct desk *desk, struct opening *o)
         options.ids = desk->past->ids;
     }
 
-    keeping_take_sockets(desk->control, o->number, o->taken);
-    memcpy(options.inherited, o->taken, sizeof(options.inherited));
+    keeping_take_sockets(desk->control, o->number, o->taken, options.n_inherited);
     int r = endpoint_open(&o->endpoint, &options, o->why);
     /* They are closed: while the stash has them nobody could have their port. */
-    if (r < 0 && (o->taken[0].descriptor >= 0 || o->taken[1].descriptor >= 0))
-        keeping_drop_sockets(desk->control, o->number);
+    if (r < 0 && is_any_taken(o->taken, options.n_inherited))
+        keeping_drop_sockets(desk->control, o->number, options.n_inherited);
     return r;
 }
 
@@ -130,6 +140,17 @@ static int open_sockets(struct desk *desk, struct opening *o)
     return o->settings.address.port ? open_here(desk, o) : open_in_range(desk, o);
 }
 
+/* Its own, and the next ones for its shards; if there were more workers when it was registered,
+ * some have several. */
+static void give_to_workers(const struct desk *desk, struct endpoint *endpoint)
+{
+    const struct control *control = desk->control;
+
+    worker_add(desk_worker(desk), endpoint);
+    for (unsigned k = 1; k < endpoint_shards(endpoint); k++)
+        worker_add_shard(control->workers[(desk->lane + k) % control->n_workers], endpoint, k - 1);
+}
+
 static void take_endpoint(struct desk *desk, const struct opening *o)
 {
     bool is_saved = desk->is_saved && desk->number == o->number &&
@@ -140,12 +161,12 @@ static void take_endpoint(struct desk *desk, const struct opening *o)
     desk->number = o->number;
     if (desk->past && desk->past->number == o->number)
         desk->past->ids = NULL; /* it has them */
-    keeping_hold_sockets(desk, o->endpoint, o->taken);
+    keeping_hold_sockets(desk, o->endpoint, o->taken, 2 * o->settings.shards);
     registry_bound(desk->control->registry, desk->entry, &o->settings.address);
     /* Posted before the first message can be. */
     if (!is_saved)
         keeping_save(desk);
-    worker_add(desk_worker(desk), o->endpoint);
+    give_to_workers(desk, o->endpoint);
     restore_end_past(desk);
     desk_changed(desk);
     holders_connect(desk);
@@ -311,11 +332,11 @@ int desk_close(struct desk *desk, enum drop_reason reason, struct leaving **out)
     leaving->desk = desk;
     leaving->address = desk->entry->address;
     leaving->number = desk->number;
-    keeping_end(desk->control, desk->number);
+    keeping_end(desk->control, desk->number, 2 * desk->entry->settings.shards);
     desk->is_saved = false;
     desk->number = store_next_number(desk->control->options.store);
     visits_end(desk, drop_reason_key(reason));
-    worker_remove(desk_worker(desk), desk_endpoint(desk), reason, on_removed, leaving);
+    worker_remove(desk_endpoint(desk), reason, on_removed, leaving);
     list_append(&desk->control->leaving, &leaving->link);
     desk->n_leaving++;
     desk->entry->endpoint = NULL;
@@ -345,7 +366,7 @@ int desk_remove(struct desk *desk, enum drop_reason reason, struct call *call)
         return -ENOMEM;
     if (!leaving) {
         vault_forget(control->vault, desk->number);
-        keeping_end(control, desk->number);
+        keeping_end(control, desk->number, 2 * entry->settings.shards);
         keeping_forget_messages(control, desk->number);
     }
     holders_end(desk, call ? call->connection : NULL, &ending);

@@ -132,9 +132,10 @@ static struct stash_item socket_item(uint64_t number, uint32_t index)
     return (struct stash_item){.kind = STASH_SOCKET, .index = index, .key = number};
 }
 
-void keeping_take_sockets(struct control *control, uint64_t number, struct kept_socket sockets[2])
+void keeping_take_sockets(struct control *control, uint64_t number, struct kept_socket *sockets,
+                          unsigned n)
 {
-    for (uint32_t i = 0; i < 2; i++) {
+    for (uint32_t i = 0; i < n; i++) {
         struct stash_item item = socket_item(number, i);
         uint64_t note = 0;
         int fd = stash_take_noted(control->options.stash, &item, &note);
@@ -148,16 +149,16 @@ static bool is_same_socket(const struct kept_socket *a, const struct kept_socket
     return a->descriptor == b->descriptor && a->note == b->note;
 }
 
-void keeping_hold_sockets(struct desk *desk, const struct endpoint *endpoint,
-                          const struct kept_socket taken[2])
+void keeping_hold_sockets(struct desk *desk, struct endpoint *endpoint,
+                          const struct kept_socket *taken, unsigned n_taken)
 {
     struct stash *stash = desk->control->options.stash;
-    struct kept_socket sockets[2];
+    struct kept_socket sockets[ENDPOINT_SOCKETS_MAX];
     unsigned n = endpoint_sockets(endpoint, sockets);
 
     for (uint32_t i = 0; i < n; i++) {
         struct stash_item item = socket_item(desk->number, i);
-        int r = is_same_socket(&sockets[i], &taken[i])
+        int r = i < n_taken && is_same_socket(&sockets[i], &taken[i])
                     ? 0
                     : stash_put_noted(stash, &item, sockets[i].descriptor, sockets[i].note);
 
@@ -167,20 +168,20 @@ void keeping_hold_sockets(struct desk *desk, const struct endpoint *endpoint,
     }
 }
 
-void keeping_drop_sockets(struct control *control, uint64_t number)
+void keeping_drop_sockets(struct control *control, uint64_t number, unsigned n)
 {
-    for (uint32_t i = 0; i < 2; i++) {
+    for (uint32_t i = 0; i < n; i++) {
         struct stash_item item = socket_item(number, i);
 
         stash_remove(control->options.stash, &item);
     }
 }
 
-void keeping_end(struct control *control, uint64_t number)
+void keeping_end(struct control *control, uint64_t number, unsigned n)
 {
     struct keeping_job *k = new_job(control, STORE_DELETE_REGISTRATION, 0);
 
-    keeping_drop_sockets(control, number);
+    keeping_drop_sockets(control, number, n);
     if (!k)
         return;
     k->job.registration = (struct store_registration){.number = number};

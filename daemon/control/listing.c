@@ -40,7 +40,6 @@ static void put_settings(struct json_writer *w, const struct listing *l)
     json_put_string(w, "address", address_print_ip(&l->entry->address, address));
     json_put_int(w, "port", l->entry->address.port);
     settings_write_rules(w, s, FIELDS_ALL);
-    json_put_int(w, "shards", 1);
     json_put_uint(w, "receive_buffer_granted", l->receive_buffer_granted);
     json_put_string(w, "sessions_mode", session_rule_key(s->sessions));
     put_strings(w, "users", s->users, s->n_users);

@@ -32,7 +32,7 @@ static void answer_invalid(struct call *call, const struct settings_error *error
     struct json_writer *w = call_begin_error(call, "org.varlink.service.InvalidParameter");
 
     json_put_string(w, "parameter", error->parameter);
-    if (error->is_unimplemented || error->expected[0])
+    if (error->expected[0])
         json_put_string(w, "expected", error->expected);
     call_finish(call);
 }
@@ -55,6 +55,11 @@ void register_from_json(struct call *call, json_t *fields, registration_done don
     uint32_t given;
     int r = settings_from_json(fields, FROM_REGISTER, max_mailbox_bytes, &settings, &given, &error);
 
+    if (r == 0 && settings.shards > call->control->n_workers) {
+        settings_deinit(&settings);
+        settings_error_shards(&error, call->control->n_workers);
+        r = SETTINGS_REFUSED;
+    }
     if (r == SETTINGS_REFUSED)
         answer_settings_error(call, &error);
     else if (r < 0)

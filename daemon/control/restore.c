@@ -322,7 +322,7 @@ static void let_go(struct control *control, struct list *list)
 
         if (control->port) {
             vault_forget(control->vault, past->number);
-            keeping_end(control, past->number);
+            keeping_end(control, past->number, ENDPOINT_SOCKETS_MAX);
             keeping_forget_messages(control, past->number);
         }
         past_free(past);

@@ -47,9 +47,18 @@ struct end_intent {
     uint64_t seq;
 };
 
+/* Of a batch. */
+enum batch_stage {
+    BATCH_IDLE,
+    BATCH_IN_HAND, /* read, or being read, and filed by one worker */
+    BATCH_AWAY,    /* a shard's: read, or being read; nothing of it is filed */
+    BATCH_TAKEN,   /* a shard's: being filed */
+};
+
 /* What a worker is reading, and files. */
 struct batch_state {
-    uint64_t is_in_hand; /* stored last before the read, first after the last message */
+    uint64_t
+        stage; /* enum batch_stage; stored last before the read, first after the last message */
     uint64_t number;
     uint64_t received; /* what the endpoint's ledger said before */
     uint64_t datagrams;

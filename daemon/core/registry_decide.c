@@ -2,7 +2,8 @@
 /* What is to be done about a registration; docs/protocol.md, section "Register". */
 #include "daemon/core/registry.h"
 
-#define PLACE_FIELDS (FIELD_BIT(ADDRESS) | FIELD_BIT(PORT))
+/* Sockets are opened anew. */
+#define PLACE_FIELDS (FIELD_BIT(ADDRESS) | FIELD_BIT(PORT) | FIELD_BIT(SHARDS))
 /* What a claimant of a static endpoint may say about itself; the rest is the configuration's. */
 #define WISH_FIELDS  (FIELD_BIT(ON_CONFLICT) | FIELD_BIT(LEASE))
 #define OWNER_FIELDS (FIELD_BIT(USERS) | FIELD_BIT(GROUPS))
@@ -56,6 +57,7 @@ static bool has_bad_field(const struct entry *e, const struct claim *claim, stru
         d->changes & FIELD_BIT(MAILBOX_BYTES) ? claim->settings : &e->settings;
     const struct settings *message =
         d->changes & FIELD_BIT(MAX_MESSAGE_BYTES) ? claim->settings : &e->settings;
+    const struct settings *shards = d->changes & FIELD_BIT(SHARDS) ? claim->settings : &e->settings;
 
     if (e->is_static && d->changes != 0) {
         d->field = lowest_field(d->changes);
@@ -63,6 +65,10 @@ static bool has_bad_field(const struct entry *e, const struct claim *claim, stru
     }
     if (!do_sessions_fit(e, claim, d->changes)) {
         d->field = d->changes & FIELD_BIT(SESSIONS) ? FIELD_SESSIONS : FIELD_FORMAT;
+        return true;
+    }
+    if (!settings_shards_fit(shards->shards, &d->address)) {
+        d->field = d->changes & FIELD_BIT(SHARDS) ? FIELD_SHARDS : FIELD_ADDRESS;
         return true;
     }
     if (mailbox->mailbox_bytes >= settings_least_mailbox(message->max_message_bytes))

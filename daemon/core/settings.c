@@ -36,6 +36,7 @@ void settings_init(struct settings *s)
         .max_message_bytes = DEFAULT_MAX_MESSAGE_BYTES,
         .stall_s = DEFAULT_STALL_S,
         .gro = true,
+        .shards = 1,
         .receive_buffer_bytes = DEFAULT_RECEIVE_BUFFER_BYTES,
     };
 }
@@ -121,6 +122,7 @@ static void merge_plain(struct settings *out, const struct settings *with, uint3
     MERGE(FORMAT, format);
     MERGE(MAX_MESSAGE_BYTES, max_message_bytes);
     MERGE(GRO, gro);
+    MERGE(SHARDS, shards);
     MERGE(RECEIVE_BUFFER_BYTES, receive_buffer_bytes);
     MERGE(MAX_DELIVER, max_deliver);
     MERGE(TTL, ttl_s);
@@ -200,6 +202,7 @@ uint32_t settings_difference(const struct settings *a, const struct settings *b)
     DIFFER(MAX_MESSAGE_BYTES, a->max_message_bytes != b->max_message_bytes);
     DIFFER(ALLOW, !same_networks(a, b));
     DIFFER(GRO, a->gro != b->gro);
+    DIFFER(SHARDS, a->shards != b->shards);
     DIFFER(RECEIVE_BUFFER_BYTES, a->receive_buffer_bytes != b->receive_buffer_bytes);
     DIFFER(MAX_DELIVER, a->max_deliver != b->max_deliver);
     DIFFER(TTL, a->ttl_s != b->ttl_s);

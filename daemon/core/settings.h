@@ -24,6 +24,8 @@ enum session_ports { SESSION_PORTS_OWN, SESSION_PORTS_SINGLE };
 #define SETTINGS_LIST_MAX \
     256 /* networks: each datagram's source is compared with every one; names */
 
+#define SHARDS_MAX 16u
+
 struct settings {
     char name[NAME_BYTES_MAX + 1];
     struct address address;        /* port 0: one from port_range */
@@ -40,6 +42,7 @@ struct settings {
     enum payload_format format;
     uint32_t max_message_bytes; /* 1..65,535 */
     bool gro;
+    uint32_t shards; /* sockets that share the address, each read by a worker; 1..SHARDS_MAX */
     uint32_t receive_buffer_bytes;
     uint32_t max_deliver;     /* 0: no bound; at most RECORD_MAX_RETURNS */
     uint32_t ttl_s;           /* 0: none */
@@ -75,6 +78,7 @@ struct settings {
     X(MAX_MESSAGE_BYTES, max_message_bytes)       \
     X(ALLOW, allow)                               \
     X(GRO, gro)                                   \
+    X(SHARDS, shards)                             \
     X(RECEIVE_BUFFER_BYTES, receive_buffer_bytes) \
     X(MAX_DELIVER, max_deliver)                   \
     X(TTL, ttl_s)                                 \
@@ -118,6 +122,11 @@ int settings_merge(const struct settings *s, const struct settings *with, uint32
 /* The least mailbox_bytes for a max_message_bytes: one largest message with all that is kept of it.
  */
 uint64_t settings_least_mailbox(uint32_t max_message_bytes);
+/* Every socket would get each datagram of a multicast or broadcast address. */
+static inline bool settings_shards_fit(uint32_t shards, const struct address *a)
+{
+    return shards == 1 || (!address_is_multicast(a) && !address_is_broadcast(a));
+}
 /* Format raw classifies nothing, so it has no sessions. */
 static inline bool settings_session_fits(enum session_rule rule, enum payload_format format)
 {

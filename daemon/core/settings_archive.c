@@ -105,6 +105,7 @@ static void archive_numbers(struct archive *a, struct settings *s, uint32_t fiel
     NUMBER(SPOOL_MESSAGES, uint, spool_messages, INT64_MAX);
     NUMBER(MAX_MESSAGE_BYTES, uint32, max_message_bytes, UINT16_MAX);
     NUMBER(RECEIVE_BUFFER_BYTES, uint32, receive_buffer_bytes, INT32_MAX);
+    NUMBER(SHARDS, uint32, shards, SHARDS_MAX);
     NUMBER(MAX_DELIVER, uint32, max_deliver, UINT32_MAX);
     NUMBER(TTL, uint32, ttl_s, UINT32_MAX);
     NUMBER(STALL, uint32, stall_s, UINT32_MAX);

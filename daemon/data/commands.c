@@ -7,10 +7,10 @@
 #include "daemon/data/receiver.h"
 #include "daemon/data/recovery.h"
 #include "daemon/data/sessions.h"
+#include "daemon/data/shard.h"
 #include "daemon/data/socket.h"
 #include "daemon/data/spooling.h"
 #include "daemon/data/tap.h"
-#include "daemon/data/unwatched.h"
 #include "proto/json_text.h"
 
 #include <errno.h>
@@ -28,7 +28,7 @@ static void run_add(struct worker *w, struct command *c)
     e->drops_read_ms = uv_now(&w->loop);
     endpoint_recover(e);
     care_configure(e);
-    unwatched_begin(e);
+    endpoint_watch(e);
 }
 
 void worker_add(struct worker *worker, struct endpoint *e)
@@ -139,9 +139,7 @@ static bool removal_step(struct worker *w, struct task *t)
     if (!r->is_for_successor) {
         mailbox_discard(&e->mailbox, r->reason);
         (void)spool_discard(&e->mailbox, r->reason);
-        for (unsigned i = 0; i < e->n_sockets; i++)
-            intake_drain(w->batch, &e->sockets[i]);
-        endpoint_read_drops(e);
+        endpoint_drain(e);
     }
     spooling_end(e);
     worker_flush(w);
@@ -163,6 +161,7 @@ static void run_remove(struct worker *w, struct command *c)
     struct endpoint *e = CONTAINER_OF(c, struct endpoint, removal.command);
     struct removal *r = &e->removal;
 
+    shards_settle(e);
     e->is_removed = true;
     int drop = e->removal.is_for_successor ? MESSAGE_KEPT : (int)r->reason;
     care_leave(e);
@@ -196,23 +195,22 @@ static void remove_done(struct command *c)
     endpoint_free(e);
 }
 
-void worker_remove(struct worker *worker, struct endpoint *e, enum drop_reason reason,
-                   removed_done done, void *context)
+void worker_remove(struct endpoint *e, enum drop_reason reason, removed_done done, void *context)
 {
     e->removal = (struct removal){.command = {.run = run_remove, .done = remove_done},
                                   .reason = reason,
                                   .done = done,
                                   .context = context};
-    command_post(worker, &e->removal.command);
+    shards_stop(e, &e->removal.command);
 }
 
-void worker_leave(struct worker *worker, struct endpoint *e, bool is_memory_kept)
+void worker_leave(struct endpoint *e, bool is_memory_kept)
 {
     e->removal = (struct removal){.command = {.run = run_remove, .done = remove_done},
                                   .reason = DROP_RELEASED,
                                   .is_for_successor = true,
                                   .is_memory_kept = is_memory_kept};
-    command_post(worker, &e->removal.command);
+    shards_stop(e, &e->removal.command);
 }
 
 /* ---- Keep copies ---- */

@@ -5,6 +5,7 @@
 #include "daemon/data/answers.h"
 #include "daemon/data/care.h"
 #include "daemon/data/intake.h"
+#include "daemon/data/shard.h"
 #include "daemon/data/socket.h"
 #include "daemon/data/spooling.h"
 #include "daemon/data/vault.h"
@@ -20,6 +21,8 @@
 #ifndef SO_MEMINFO
 #define SO_MEMINFO 55
 #endif
+
+enum { SOCKET_ADOPTED = 1 };
 
 int64_t wall_clock_ns(void)
 {
@@ -41,47 +44,144 @@ static uint32_t drops_of(int fd)
                                                                         : 0;
 }
 
-/* *inherited: used up. */
-static int open_socket(struct endpoint *e, const struct address *address,
+/* The i-th of all: its own first, then those of its shards. */
+static struct endpoint_socket *socket_at(struct endpoint *e, unsigned i)
+{
+    return i < e->n_sockets ? &e->sockets[i]
+                            : &e->shards[i / e->n_sockets - 1].sockets[i % e->n_sockets];
+}
+
+static unsigned count_sockets(const struct endpoint *e)
+{
+    return e->n_sockets * (e->n_shards + 1);
+}
+
+/* Of the sockets of one family, all shards together: modulo 2^32 like each. */
+static uint32_t drops_of_all(const struct endpoint *e, unsigned i)
+{
+    uint32_t sum = drops_of(e->sockets[i].source.descriptor);
+
+    for (unsigned k = 0; k < e->n_shards; k++)
+        sum += drops_of(e->shards[k].sockets[i].source.descriptor);
+    return sum;
+}
+
+/* *inherited: used up. Into *s, which says whose it is. 0, SOCKET_ADOPTED, or -errno. */
+static int open_socket(struct endpoint_socket *s, const struct address *address,
                        struct kept_socket *inherited, struct open_failure *why)
 {
-    struct endpoint_socket *s = &e->sockets[e->n_sockets];
+    struct endpoint *e = s->endpoint;
     struct udp_socket socket = {.descriptor = inherited->descriptor, .note = inherited->note};
     bool is_adopted = udp_socket_adopt(&socket, &e->settings, address);
-    int rc = is_adopted ? 0 : udp_socket_open(&socket, &e->settings, address, &why->what);
+    int rc =
+        is_adopted ? SOCKET_ADOPTED : udp_socket_open(&socket, &e->settings, address, &why->what);
 
     inherited->descriptor = -1;
-    if (rc != 0) {
+    if (rc < 0) {
         why->address = *address;
         return rc;
     }
-    *s = (struct endpoint_socket){.endpoint = e,
-                                  .source = {.descriptor = socket.descriptor},
-                                  .note = socket.note,
-                                  .family = address->family == ADDRESS_IPV4 ? AF_INET : AF_INET6};
-    if (!is_adopted || !e->is_past)
-        e->state->drops_before[e->n_sockets] =
-            (uint32_t)e->state->drops[e->n_sockets] - drops_of(socket.descriptor);
+    s->source.descriptor = socket.descriptor;
+    s->note = socket.note;
+    s->family = address->family == ADDRESS_IPV4 ? AF_INET : AF_INET6;
     e->receive_buffer_granted = socket.granted;
-    own_port_add(address->port);
+    return rc;
+}
+
+/* What is free for those who share it may be somebody else's. */
+static int probe(const struct endpoint *e, const struct address *address,
+                 const struct kept_socket *inherited, struct open_failure *why)
+{
+    int rc = e->settings.shards > 1 && inherited->descriptor < 0 ? udp_socket_probe(address) : 0;
+
+    if (rc < 0)
+        *why = (struct open_failure){.address = *address, .what = "bind"};
+    return rc;
+}
+
+/* The sockets of one family: the endpoint's own and those of its shards. inherited: the first;
+ * there are n_families for each shard. */
+static int open_family(struct endpoint *e, const struct address *address,
+                       struct kept_socket *inherited, struct open_failure *why)
+{
+    unsigned i = e->n_sockets, n_families = e->settings.address.family == ADDRESS_BOTH ? 2 : 1;
+    bool are_adopted = e->is_past;
+    int rc = probe(e, address, inherited, why);
+
+    if (rc < 0)
+        return rc;
     e->n_sockets++;
+    for (unsigned k = 0; k <= e->n_shards; k++) {
+        struct endpoint_socket *s = k == 0 ? &e->sockets[i] : &e->shards[k - 1].sockets[i];
+        rc = open_socket(s, address, &inherited[k * n_families], why);
+        if (rc < 0)
+            return rc;
+        are_adopted = are_adopted && rc == SOCKET_ADOPTED;
+    }
+    if (!are_adopted)
+        e->state->drops_before[i] = (uint32_t)e->state->drops[i] - drops_of_all(e, i);
     return 0;
 }
 
-static int open_sockets(struct endpoint *e, struct kept_socket inherited[2],
-                        struct open_failure *why)
+static int open_sockets(struct endpoint *e, struct kept_socket *inherited, struct open_failure *why)
 {
     const struct address *a = &e->settings.address;
 
     if (a->family != ADDRESS_BOTH)
-        return open_socket(e, a, &inherited[0], why);
+        return open_family(e, a, inherited, why);
 
     struct address four, six;
     if (address_parse_ip("0.0.0.0", &four) != 0 || address_parse_ip("::", &six) != 0)
         return -EINVAL;
     four.port = six.port = a->port;
-    int rc = open_socket(e, &four, &inherited[0], why);
-    return rc != 0 ? rc : open_socket(e, &six, &inherited[1], why);
+    int rc = open_family(e, &four, inherited, why);
+    return rc != 0 ? rc : open_family(e, &six, inherited + 1, why);
+}
+
+static void no_sockets(struct endpoint *e, struct shard *shard, struct endpoint_socket sockets[2])
+{
+    for (unsigned i = 0; i < 2; i++)
+        sockets[i] =
+            (struct endpoint_socket){.endpoint = e, .shard = shard, .source = {.descriptor = -1}};
+}
+
+static void bound(struct endpoint *e)
+{
+    e->is_bound = true;
+    own_port_add(e->settings.address.port);
+}
+
+/* n: beside its own. None has a socket yet. */
+static int open_shards(struct endpoint *e, uint32_t n)
+{
+    int rc = 0;
+
+    no_sockets(e, NULL, e->sockets);
+    if (n == 0)
+        return 0;
+    e->shards = calloc(n, sizeof(e->shards[0]));
+    if (e->shards == NULL)
+        return -ENOMEM;
+    while (rc == 0 && e->n_shards < n) {
+        struct shard *s = &e->shards[e->n_shards++];
+        rc = shard_open(s, e);
+        no_sockets(e, s, s->sockets);
+    }
+    return rc;
+}
+
+static void close_shards(struct endpoint *e)
+{
+    for (unsigned k = 0; k < e->n_shards; k++)
+        shard_close(&e->shards[k]);
+    free(e->shards);
+}
+
+static void close_sockets(struct endpoint *e)
+{
+    for (unsigned i = 0; i < count_sockets(e); i++)
+        if (socket_at(e, i)->source.descriptor >= 0)
+            close(socket_at(e, i)->source.descriptor);
 }
 
 /* The row that its predecessor had, or a new one. */
@@ -146,7 +246,7 @@ int endpoint_spool_new(struct endpoint *e, const struct settings *s,
 }
 
 static int open_endpoint(struct endpoint **out, const struct endpoint_options *o,
-                         struct kept_socket inherited[2], struct open_failure *why)
+                         struct kept_socket *inherited, struct open_failure *why)
 {
     const struct settings *settings = o->settings;
     struct endpoint *e = calloc(1, sizeof(*e));
@@ -185,7 +285,11 @@ static int open_endpoint(struct endpoint **out, const struct endpoint_options *o
     else
         spool = spool_free(spool);
     if (rc == 0)
+        rc = open_shards(e, o->n_shards - 1);
+    if (rc == 0)
         rc = open_sockets(e, inherited, why);
+    if (rc == 0)
+        bound(e);
     if (rc != 0) {
         endpoint_discard(e);
         return rc;
@@ -197,10 +301,13 @@ static int open_endpoint(struct endpoint **out, const struct endpoint_options *o
 int endpoint_open(struct endpoint **out, const struct endpoint_options *options,
                   struct open_failure *why)
 {
-    struct kept_socket inherited[2] = {options->inherited[0], options->inherited[1]};
-    int rc = open_endpoint(out, options, inherited, why);
+    struct kept_socket inherited[ENDPOINT_SOCKETS_MAX];
 
-    for (int i = 0; i < 2; i++)
+    for (unsigned i = 0; i < 2 * options->n_shards || i < options->n_inherited; i++)
+        inherited[i] = i < options->n_inherited ? options->inherited[i]
+                                                : (struct kept_socket){.descriptor = -1};
+    int rc = open_endpoint(out, options, inherited, why);
+    for (unsigned i = 0; i < options->n_inherited; i++)
         if (inherited[i].descriptor >= 0)
             close(inherited[i].descriptor);
     if (rc == 0 && (*out)->spooling != NULL)
@@ -210,24 +317,31 @@ int endpoint_open(struct endpoint **out, const struct endpoint_options *options,
     return rc;
 }
 
-unsigned endpoint_sockets(const struct endpoint *e, struct kept_socket sockets[2])
+unsigned endpoint_sockets(struct endpoint *e, struct kept_socket sockets[ENDPOINT_SOCKETS_MAX])
 {
-    for (unsigned i = 0; i < e->n_sockets; i++)
-        sockets[i] = (struct kept_socket){.descriptor = e->sockets[i].source.descriptor,
-                                          .note = e->sockets[i].note};
-    return e->n_sockets;
+    for (unsigned i = 0; i < count_sockets(e); i++) {
+        const struct endpoint_socket *s = socket_at(e, i);
+        sockets[i] = (struct kept_socket){.descriptor = s->source.descriptor, .note = s->note};
+    }
+    return count_sockets(e);
+}
+
+unsigned endpoint_shards(const struct endpoint *e)
+{
+    return e->n_shards + 1;
 }
 
 /* is_kept: a successor goes on with what it holds. */
 static void free_endpoint(struct endpoint *e, bool is_kept)
 {
-    for (unsigned i = 0; i < e->n_sockets; i++)
+    if (e->is_bound)
         own_port_remove(e->settings.address.port);
     if (is_kept)
         mailbox_leave(&e->mailbox);
     else
         mailbox_deinit(&e->mailbox);
     e->spooling = endpoint_spooling_free(e->spooling);
+    close_shards(e);
     close_state(e, is_kept);
     settings_deinit(&e->settings);
     free(e);
@@ -240,8 +354,7 @@ void endpoint_free(struct endpoint *e)
 
 void endpoint_discard(struct endpoint *e)
 {
-    for (unsigned i = 0; i < e->n_sockets; i++)
-        close(e->sockets[i].source.descriptor);
+    close_sockets(e);
     free_endpoint(e, e->is_past); /* it may be opened again */
 }
 
@@ -282,50 +395,81 @@ static void prefetch_further(const struct endpoint *e)
         prefetch(e->mailbox.consumers, e->mailbox.consumers + 1);
 }
 
+void endpoint_socket_clear(const struct endpoint_socket *s)
+{
+    int error = 0;
+    socklen_t length = sizeof(error);
+
+    (void)!getsockopt(s->source.descriptor, SOL_SOCKET, SO_ERROR, &error, &length);
+}
+
 static void on_readable(struct event_source *source, uint32_t events)
 {
     struct endpoint_socket *s = CONTAINER_OF(source, struct endpoint_socket, source);
     struct endpoint *e = s->endpoint;
 
-    if ((events & EPOLLERR) != 0) {
-        int error = 0; /* reading it clears it */
-        socklen_t length = sizeof(error);
-        (void)!getsockopt(source->descriptor, SOL_SOCKET, SO_ERROR, &error, &length);
-    }
+    if ((events & EPOLLERR) != 0)
+        endpoint_socket_clear(s);
     prefetch_further(e);
     if (!intake_read(e->worker->batch, s))
         event_source_again(e->worker, source);
     endpoint_move(e); /* what found no room before */
 }
 
-int endpoint_watch(struct endpoint *e)
+static int watch_sockets(struct unwatched *u)
 {
+    struct endpoint *e = CONTAINER_OF(u, struct endpoint, unwatched);
+
     for (unsigned i = 0; i < e->n_sockets; i++) {
         struct event_source *source = &e->sockets[i].source;
         source->soon = soon_readable;
         int rc = source->ready != NULL ? 0 : event_source_start(e->worker, source, on_readable);
         if (rc != 0)
-            return error_trace(rc, "watch %s", e->settings.name);
+            return rc;
     }
-    return 0;
+    return shards_hear(e);
+}
+
+static void read_sockets(struct unwatched *u)
+{
+    struct endpoint *e = CONTAINER_OF(u, struct endpoint, unwatched);
+
+    for (unsigned i = 0; i < e->n_sockets; i++)
+        (void)!intake_read(e->worker->batch, &e->sockets[i]); /* the rest next time */
+    shards_take(e);
+    endpoint_move(e);
+}
+
+void endpoint_watch(struct endpoint *e)
+{
+    e->unwatched.name = e->settings.name;
+    e->unwatched.watch = watch_sockets;
+    e->unwatched.read = read_sockets;
+    unwatched_begin(e->worker, &e->unwatched);
 }
 
 void endpoint_stop(struct endpoint *e)
 {
-    list_remove(&e->unwatched);
+    list_remove(&e->unwatched.link);
     list_remove(&e->awaiting);
     for (unsigned i = 0; i < e->n_sockets; i++)
         event_source_stop(e->worker, &e->sockets[i].source);
 }
 
+void endpoint_drain(struct endpoint *e)
+{
+    for (unsigned i = 0; i < count_sockets(e); i++)
+        intake_drain(e->worker->batch, socket_at(e, i));
+    endpoint_read_drops(e);
+}
+
 void endpoint_unwatch(struct endpoint *e)
 {
     endpoint_stop(e);
-    for (unsigned i = 0; i < e->n_sockets; i++)
-        close(e->sockets[i].source.descriptor);
+    close_sockets(e);
 }
 
-/* In one store, so that nothing is counted twice. */
+/* In one store, so that nothing is counted twice. now: of all shards together. */
 static void note_drops(struct endpoint_state *s, unsigned socket, uint32_t now)
 {
     struct ledger widened = {.kernel_dropped = s->drops[socket]};
@@ -337,13 +481,8 @@ static void note_drops(struct endpoint_state *s, unsigned socket, uint32_t now)
 
 void endpoint_read_drops(struct endpoint *e)
 {
-    for (unsigned i = 0; i < e->n_sockets; i++) {
-        uint32_t memory[SK_MEMINFO_VARS] = {0};
-        socklen_t length = sizeof(memory);
-        if (getsockopt(e->sockets[i].source.descriptor, SOL_SOCKET, SO_MEMINFO, memory, &length) ==
-            0)
-            note_drops(e->state, i, memory[SK_MEMINFO_DROPS]);
-    }
+    for (unsigned i = 0; i < e->n_sockets; i++)
+        note_drops(e->state, i, drops_of_all(e, i));
     e->ledger->kernel_dropped = e->state->drops[0] + e->state->drops[1];
     /* A super-packet that was dropped counts once, however many datagrams it held. */
     if (e->ledger->kernel_dropped > 0 && e->has_seen_gro)

@@ -7,6 +7,7 @@
 #include "daemon/core/mailbox.h"
 #include "daemon/core/sources.h"
 #include "daemon/data/loop.h"
+#include "daemon/data/unwatched.h"
 
 struct endpoint_spooling; /* data/spooling.h */
 struct store_spooled;
@@ -14,9 +15,10 @@ struct store_spooled;
 struct endpoint_socket {
     struct event_source source;
     struct endpoint *endpoint;
-    int family;      /* AF_INET, AF_INET6 */
-    uint64_t note;   /* udp_socket_adopt */
-    bool has_trains; /* its last packets were of many datagrams */
+    struct shard *shard; /* that it is of; NULL: the endpoint's worker reads it */
+    int family;          /* AF_INET, AF_INET6 */
+    uint64_t note;       /* udp_socket_adopt */
+    bool has_trains;     /* its last packets were of many datagrams */
 };
 
 /* Within the endpoint, so that removing one needs no memory. */
@@ -45,7 +47,12 @@ struct endpoint {
     struct account *journals;
     struct sources sources;
     struct endpoint_socket sockets[2];
-    unsigned n_sockets;
+    bool is_bound;
+    unsigned n_sockets;   /* and as many of each shard */
+    struct shard *shards; /* n_shards beside itself, owned */
+    unsigned n_shards;
+    unsigned n_reading;          /* control's: shards that have not stopped yet */
+    struct command *when_unread; /* control's: posted then */
     uint32_t receive_buffer_granted;
     bool has_seen_gro;
     bool is_removed;
@@ -60,8 +67,8 @@ struct endpoint {
     struct list of_care; /* data/care.c */
     struct command stalled;
     _Atomic bool is_stall_told;
-    struct list unwatched; /* data/unwatched.c */
-    struct list awaiting;  /* data/recovery.c */
+    struct unwatched unwatched;
+    struct list awaiting; /* data/recovery.c */
     struct removal removal;
 };
 
@@ -106,11 +113,15 @@ void endpoint_read_drops(struct endpoint *e);
 void endpoint_move(struct endpoint *e);
 /* Frees an endpoint whose sockets are closed. Control. */
 void endpoint_free(struct endpoint *e);
-/* Watches those of its sockets that are not watched yet. 0 or -errno. */
-int endpoint_watch(struct endpoint *e) MUST_USE;
+/* Watches the sockets, or has them read until it can. */
+void endpoint_watch(struct endpoint *e);
+/* Reads what is left before they are closed; nobody else reads. */
+void endpoint_drain(struct endpoint *e);
 /* Stops and closes them. */
 void endpoint_unwatch(struct endpoint *e);
 
+/* Reading an error of the socket clears it. */
+void endpoint_socket_clear(const struct endpoint_socket *s);
 /* Reads nothing more of its own accord. */
 void endpoint_stop(struct endpoint *e);
 

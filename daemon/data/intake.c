@@ -300,6 +300,94 @@ static void intake_packet(struct endpoint *e, struct mmsghdr *m)
     mailbox_refund(&e->mailbox);
 }
 
+/* ---- Shards ---- */
+
+/*
+ * Was it sent to everybody? Of a multicast or broadcast every socket at the address gets one, so
+ * that of all shards only the endpoint's own counts. Such a destination is not the local address
+ * that the packet came by; where the kernel does not say it, it is one.
+ */
+static bool is_for_everybody(struct msghdr *h)
+{
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(h); c != NULL; c = CMSG_NXTHDR(h, c)) {
+        if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
+            struct in_pktinfo info;
+            memcpy(&info, CMSG_DATA(c), sizeof(info));
+            return info.ipi_addr.s_addr != info.ipi_spec_dst.s_addr;
+        }
+        if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO) {
+            struct in6_pktinfo info;
+            memcpy(&info, CMSG_DATA(c), sizeof(info));
+            return IN6_IS_ADDR_MULTICAST(&info.ipi6_addr);
+        }
+    }
+    return false;
+}
+
+/* Where the ledger stands before it: a successor sees what of it has been filed. */
+static void begin(struct receive_batch *b, const struct endpoint *e, enum batch_stage stage)
+{
+    struct batch_state *state = &b->head.state;
+
+    state->number = e->number;
+    state->received = e->ledger->received;
+    state->datagrams = e->ledger->datagrams;
+    DURABLE_STEP();
+    state->stage = stage;
+    DURABLE_STEP();
+}
+
+static void end(struct receive_batch *b)
+{
+    DURABLE_STEP();
+    b->head.state.stage = BATCH_IDLE;
+    DURABLE_STEP();
+}
+
+static void flush_if_due(struct worker *w)
+{
+    if (w->n_unflushed >= FLUSH_DATAGRAMS)
+        worker_flush(w);
+}
+
+/* Often enough that 32 bits do not go round unseen. */
+static void read_drops_if_due(struct endpoint *e)
+{
+    if (uv_now(&e->worker->loop) - e->drops_read_ms >= DROPS_READ_INTERVAL_MS)
+        endpoint_read_drops(e);
+}
+
+int intake_fill(struct receive_batch *b, struct endpoint_socket *s)
+{
+    struct batch_state *state = &b->head.state;
+
+    state->number = s->endpoint->number;
+    DURABLE_STEP();
+    state->stage = BATCH_AWAY;
+    DURABLE_STEP();
+    int n = recvmmsg(s->source.descriptor, b->messages, BATCH_DATAGRAMS, MSG_DONTWAIT, NULL);
+    if (n > 0)
+        return n;
+    int rc = n < 0 ? -errno : 0;
+    end(b);
+    return rc;
+}
+
+void intake_take(struct receive_batch *b, struct endpoint *e, int n)
+{
+    uint64_t before = e->ledger->datagrams;
+
+    begin(b, e, BATCH_TAKEN);
+    for (int i = 0; i < n; i++)
+        if (!is_for_everybody(&b->messages[i].msg_hdr))
+            intake_packet(e, &b->messages[i]);
+    end(b);
+    rearm(b, n);
+    e->worker->n_unflushed += (uint32_t)(e->ledger->datagrams - before);
+    flush_if_due(e->worker);
+    read_drops_if_due(e);
+}
+
 /* ---- A predecessor's packet ---- */
 
 /* Goes on behind *n_done messages, which it counts down. Returns how many datagrams it was. */
@@ -331,12 +419,17 @@ void intake_resume(struct receive_batch *b, struct endpoint *e, uint64_t n_done)
         struct mmsghdr m = b->messages[i]; /* whose pointers were another process's */
         struct iovec vector;
         aim(b, i, &m.msg_hdr, &vector);
-        datagrams += resume_packet(e, &m, &n_done);
+        if (b->head.state.stage != BATCH_TAKEN || !is_for_everybody(&m.msg_hdr))
+            datagrams += resume_packet(e, &m, &n_done);
     }
     e->ledger->datagrams = datagrams;
-    DURABLE_STEP();
-    b->head.state.is_in_hand = false;
-    DURABLE_STEP();
+    end(b);
+}
+
+void intake_resume_all(struct receive_batch *b, struct endpoint *e)
+{
+    begin(b, e, BATCH_TAKEN);
+    intake_resume(b, e, 0);
 }
 
 /* ---- Batches ---- */
@@ -365,24 +458,18 @@ static void note_arrivals(struct endpoint_socket *s, struct receive_batch *b, in
 /* Returns how many packets were read, at most max, or -errno. */
 static int read_batch(struct receive_batch *b, struct endpoint_socket *s, unsigned max)
 {
-    struct batch_state *state = &b->head.state;
-    const struct endpoint *e = s->endpoint;
+    struct endpoint *e = s->endpoint;
+    bool is_shard = s->shard != NULL;
 
-    state->number = e->number;
-    state->received = e->ledger->received;
-    state->datagrams = e->ledger->datagrams;
-    DURABLE_STEP();
-    state->is_in_hand = true;
-    DURABLE_STEP();
+    begin(b, e, is_shard ? BATCH_TAKEN : BATCH_IN_HAND);
     int n = recvmmsg(s->source.descriptor, b->messages, max, MSG_DONTWAIT, NULL);
     int rc = n < 0 ? -errno : n;
     for (int i = 0; i < n; i++)
-        intake_packet(s->endpoint, &b->messages[i]);
+        if (!is_shard || !is_for_everybody(&b->messages[i].msg_hdr))
+            intake_packet(e, &b->messages[i]);
     if (n > 0)
-        note_arrivals(s, b, n, state->datagrams);
-    DURABLE_STEP();
-    state->is_in_hand = false;
-    DURABLE_STEP();
+        note_arrivals(s, b, n, b->head.state.datagrams);
+    end(b);
     rearm(b, n);
     return rc;
 }
@@ -421,8 +508,7 @@ static bool read_batches(struct receive_batch *b, struct endpoint_socket *s, uns
     for (unsigned i = 0; i < max && !is_empty; i++) {
         int n_asked = s->has_trains ? BATCH_TRAINS : BATCH_DATAGRAMS;
         int n = read_batch(b, s, (unsigned)n_asked);
-        if (e->worker->n_unflushed >= FLUSH_DATAGRAMS)
-            worker_flush(e->worker);
+        flush_if_due(e->worker);
         if (n == -ENOMEM)
             break;
         /* An error that the network left on the socket is cleared by being read. */
@@ -430,8 +516,7 @@ static bool read_batches(struct receive_batch *b, struct endpoint_socket *s, uns
     }
     if (!is_empty)
         e->worker->arrivals.is_more = true;
-    if (uv_now(&e->worker->loop) - e->drops_read_ms >= DROPS_READ_INTERVAL_MS)
-        endpoint_read_drops(e); /* often enough that 32 bits do not go round unseen */
+    read_drops_if_due(e);
     return is_empty;
 }
 

@@ -16,6 +16,15 @@ struct end_intent *receive_batch_intent(struct receive_batch *b);
 /* Finishes a batch that a predecessor had in hand for e, but for the first n_done messages. */
 void intake_resume(struct receive_batch *b, struct endpoint *e, uint64_t n_done);
 
+/* Files a batch that a predecessor's shard had read for e. */
+void intake_resume_all(struct receive_batch *b, struct endpoint *e);
+
+/* A shard reads; what it does not file itself is filed by intake_take. Returns how many packets
+ * were read, or -errno. */
+int intake_fill(struct receive_batch *b, struct endpoint_socket *s) MUST_USE;
+/* Files what a shard has read: n packets. The endpoint's worker. */
+void intake_take(struct receive_batch *b, struct endpoint *e, int n);
+
 /* Reads what is there, a bounded number of batches so that other endpoints get their turn. False:
  * something may be left. */
 bool intake_read(struct receive_batch *b, struct endpoint_socket *s) MUST_USE;

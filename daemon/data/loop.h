@@ -106,7 +106,7 @@ struct worker {
     struct list cared;          /* endpoints */
     uv_timer_t unwatched_timer; /* data/unwatched.c */
     unsigned n_unwatched_reads;
-    struct list unwatched;   /* endpoints */
+    struct list unwatched;   /* struct unwatched */
     uv_timer_t return_timer; /* data/recovery.c */
     struct list awaiting;    /* endpoints */
     struct sessions *sessions;

@@ -81,6 +81,9 @@ void endpoint_recover(struct endpoint *e)
     remember_ids(e, &r);
     if (batch != NULL)
         intake_resume(batch, e, n_done);
+    while (e->is_recoverable &&
+           (batch = vault_batch_away(e->worker->options.vault, e->number)) != NULL)
+        intake_resume_all(batch, e);
     remainder_end(&r, &e->mailbox);
     spooling_begin(e);
     await_consumers(e);

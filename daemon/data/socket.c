@@ -109,18 +109,19 @@ static int set_receive_buffer(int fd, uint32_t bytes, uint32_t *granted)
  * asked for: it may have been allowed more since. A change of what udp_socket_open does changes
  * NOTE_SEED.
  */
-#define NOTE_SEED  UINT64_C(1)
+#define NOTE_SEED  UINT64_C(2)
 #define NOTE_OTHER UINT64_C(1)
 
 static uint64_t note_of(const struct settings *s, const struct address *a, uint32_t granted)
 {
     struct {
         uint8_t ip[16];
-        uint32_t scope, port, family, gro, receive_buffer_bytes;
+        uint32_t scope, port, family, gro, is_shared, receive_buffer_bytes;
     } what = {.scope = a->scope,
               .port = a->port,
               .family = a->family,
               .gro = s->gro,
+              .is_shared = s->shards > 1,
               .receive_buffer_bytes = s->receive_buffer_bytes};
 
     memcpy(what.ip, a->ip, sizeof(what.ip));
@@ -136,6 +137,8 @@ static int set_options(int fd, const struct settings *s, const struct address *a
         rc = set(fd, SOL_SOCKET, SO_TIMESTAMPNS, 1);
     if (rc == 0)
         rc = set(fd, SOL_SOCKET, SO_BROADCAST, 1);
+    if (rc == 0 && s->shards > 1)
+        rc = set(fd, SOL_SOCKET, SO_REUSEPORT, 1);
     if (rc == 0)
         rc = set_receive_buffer(fd, s->receive_buffer_bytes, granted);
     if (rc == 0 && s->gro)
@@ -174,7 +177,32 @@ int udp_socket_open(struct udp_socket *out, const struct settings *s, const stru
     return rc;
 }
 
+int udp_socket_probe(const struct address *address)
+{
+    int family = address->family == ADDRESS_IPV4 ? AF_INET : AF_INET6;
+    struct sockaddr_storage name;
+    socklen_t length = address_to_sockaddr(address, family, &name);
+    int fd = socket(family, SOCK_DGRAM | SOCK_CLOEXEC, IPPROTO_UDP);
+    int rc = fd < 0 ? -errno : 0;
+
+    if (rc == 0)
+        rc = family == AF_INET ? set_ipv4_options(fd, address) : set_ipv6_options(fd, address);
+    if (rc == 0 && bind(fd, (struct sockaddr *)&name, length) != 0)
+        rc = -errno;
+    if (fd >= 0)
+        close(fd);
+    return rc;
+}
+
 /* ---- Adopting ---- */
+
+static bool is_shared(int fd)
+{
+    int value = 0;
+    socklen_t length = sizeof(value);
+
+    return getsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &value, &length) == 0 && value != 0;
+}
 
 static bool is_bound_at(int fd, const struct address *address)
 {
@@ -194,7 +222,7 @@ static bool is_bound_at(int fd, const struct address *address)
 
 static bool adjust(int fd, const struct settings *s, const struct address *address)
 {
-    if (!is_bound_at(fd, address))
+    if (!is_bound_at(fd, address) || is_shared(fd) != (s->shards > 1))
         return false;
     (void)!set(fd, IPPROTO_UDP, UDP_GRO, s->gro);
     return true;

@@ -25,6 +25,12 @@ int udp_socket_open(struct udp_socket *out, const struct settings *s, const stru
                     const char **what) MUST_USE;
 
 /*
+ * Can that address be bound by somebody who does not share it? With SO_REUSEPORT, which several
+ * shards take, bind does not say that another program of this uid has it. 0 or -errno.
+ */
+int udp_socket_probe(const struct address *address) MUST_USE;
+
+/*
  * A predecessor's socket, of which the descriptor and the note are known, in the place of a new
  * one, with what is asked for now. False: there is none, or it is not what udp_socket_open would
  * have made; it is closed, and none any more.

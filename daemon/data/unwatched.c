@@ -3,8 +3,7 @@
 #include "daemon/data/unwatched.h"
 
 #include "daemon/base/log.h"
-#include "daemon/data/endpoint.h"
-#include "daemon/data/intake.h"
+#include "daemon/data/loop.h"
 
 #include <string.h>
 
@@ -13,13 +12,6 @@
 /* It is tried with each so many-th reading: what is missing does not come back soon. */
 #define READS_PER_TRY 20
 
-static void read_all(struct endpoint *e)
-{
-    for (unsigned i = 0; i < e->n_sockets; i++)
-        (void)!intake_read(e->worker->batch, &e->sockets[i]); /* the rest next time */
-    endpoint_move(e);
-}
-
 static void on_timer(uv_timer_t *timer)
 {
     struct worker *w = CONTAINER_OF(timer, struct worker, unwatched_timer);
@@ -27,12 +19,12 @@ static void on_timer(uv_timer_t *timer)
 
     list_for_each(at, next, &w->unwatched)
     {
-        struct endpoint *e = list_member(at, struct endpoint, unwatched);
+        struct unwatched *u = list_member(at, struct unwatched, link);
 
-        read_all(e);
-        if (is_due && endpoint_watch(e) == 0) {
-            list_remove(&e->unwatched);
-            log_info("%s: its socket is watched again", e->settings.name);
+        u->read(u);
+        if (is_due && u->watch(u) == 0) {
+            list_remove(&u->link);
+            log_info("%s: its socket is watched again", u->name);
         }
     }
     if (list_is_empty(&w->unwatched))
@@ -46,16 +38,15 @@ int unwatched_init(struct worker *w)
     return uv_timer_init(&w->loop, &w->unwatched_timer);
 }
 
-void unwatched_begin(struct endpoint *e)
+void unwatched_begin(struct worker *w, struct unwatched *u)
 {
-    struct worker *w = e->worker;
-    int rc = endpoint_watch(e);
+    int rc = u->watch(u);
 
     if (rc == 0)
         return;
     log_warning("%s: its socket cannot be watched (%s); until it can, it is read every %d ms",
-                e->settings.name, strerrordesc_np(-rc), READ_MS);
-    list_join(&w->unwatched, &e->unwatched);
+                u->name, strerrordesc_np(-rc), READ_MS);
+    list_join(&w->unwatched, &u->link);
     if (!uv_is_active((uv_handle_t *)&w->unwatched_timer))
         uv_timer_start(&w->unwatched_timer, on_timer, READ_MS, READ_MS);
 }

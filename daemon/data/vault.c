@@ -243,6 +243,25 @@ int vault_worker(struct vault *v, struct worker_memory *out, uint32_t n_chunks, 
     return rc == 0 ? put(v, STASH_BATCH, key, &out->batch) : rc;
 }
 
+int vault_batch(struct vault *v, struct shared_memory *out, size_t batch_bytes, uint64_t *key)
+{
+    int rc = shared_memory_open(out, "msgd-batch", (batch_bytes + PAGE - 1) / PAGE * PAGE);
+
+    *key = 0;
+    if (rc != 0)
+        return rc;
+    ((struct batch_head *)out->bytes)->head = head_of(batch_bytes);
+    if (v == NULL)
+        return 0;
+    *key = ++v->table->last_key;
+    return put(v, STASH_BATCH, *key, out);
+}
+
+void vault_batch_gone(struct vault *v, uint64_t key)
+{
+    remove_piece(v, STASH_BATCH, key);
+}
+
 struct chunk_entry *worker_memory_directory(const struct worker_memory *m)
 {
     return (struct chunk_entry *)(void *)((uint8_t *)m->directory.bytes + PAGE);
@@ -456,11 +475,22 @@ void vault_remainder(struct vault *v, uint64_t number, struct remainder *out,
     *out = (struct remainder){.intents = v->intents, .n_intents = v->n_batches};
     *batch = NULL;
     survivors_of(&v->survivors, number, out);
+    for (size_t i = 0; i < v->n_batches; i++) {
+        struct batch_state *state = &v->batches[i]->state;
+        if (state->number != number ||
+            (state->stage != BATCH_IN_HAND && state->stage != BATCH_TAKEN))
+            continue;
+        out->batch = state;
+        *batch = (struct receive_batch *)(void *)v->batches[i];
+    }
+}
+
+struct receive_batch *vault_batch_away(struct vault *v, uint64_t number)
+{
     for (size_t i = 0; i < v->n_batches; i++)
-        if (v->batches[i]->state.is_in_hand && v->batches[i]->state.number == number) {
-            out->batch = &v->batches[i]->state;
-            *batch = (struct receive_batch *)(void *)v->batches[i];
-        }
+        if (v->batches[i]->state.stage == BATCH_AWAY && v->batches[i]->state.number == number)
+            return (struct receive_batch *)(void *)v->batches[i];
+    return NULL;
 }
 
 bool vault_has_past(const struct vault *v)

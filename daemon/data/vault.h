@@ -68,6 +68,11 @@ void vault_forget(struct vault *v, uint64_t number);
 /* Makes a worker's memory and keeps it. batch_bytes: of what begins with a struct batch_head. */
 int vault_worker(struct vault *v, struct worker_memory *out, uint32_t n_chunks,
                  size_t batch_bytes) MUST_USE;
+/* Makes and keeps a batch alone. *key: for vault_batch_gone. vault: may be NULL, then nobody keeps
+ * it and *key is 0. 0 or -errno. */
+int vault_batch(struct vault *v, struct shared_memory *out, size_t batch_bytes,
+                uint64_t *key) MUST_USE;
+void vault_batch_gone(struct vault *v, uint64_t key);
 /* Where its arena's directory is. */
 struct chunk_entry *worker_memory_directory(const struct worker_memory *m);
 void worker_memory_close(struct worker_memory *m);
@@ -80,6 +85,8 @@ void vault_link_gone(struct vault *v, uint64_t key);
  * had in hand for it (NULL: none). */
 void vault_remainder(struct vault *v, uint64_t number, struct remainder *out,
                      struct receive_batch **batch);
+/* A batch of the endpoint of which nothing was filed; NULL: there is none (any more). */
+struct receive_batch *vault_batch_away(struct vault *v, uint64_t number);
 /* Is there anything to ask for? False after vault_settle. */
 bool vault_has_past(const struct vault *v);
 /* Every endpoint that is left has what it had: lets go of the predecessor's memory. */

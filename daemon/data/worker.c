@@ -473,7 +473,7 @@ static void run_stop(struct worker *w, struct command *c)
 }
 
 /* Hears the worker until everything that was posted has been finished. */
-static void settle(struct worker *w)
+void worker_settle(struct worker *w)
 {
     for (;;) {
         uv_mutex_lock(&w->lock);
@@ -493,7 +493,7 @@ struct worker *worker_stop(struct worker *w)
 
     if (w == NULL)
         return NULL;
-    settle(w);
+    worker_settle(w);
     command_post(w, &stop);
     uv_thread_join(&w->thread);
     hear(w);

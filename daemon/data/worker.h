@@ -122,6 +122,9 @@ struct worker *worker_stop(struct worker *worker);
 void worker_hold(struct worker *worker);
 void worker_release(struct worker *worker);
 
+/* Waits until everything that was posted has been done, and hears it. */
+void worker_settle(struct worker *worker);
+
 /* Calls done, on the control thread, when all that was posted before has been run. 0 or -ENOMEM. */
 int worker_pass(struct worker *worker, void (*done)(void *context), void *context) MUST_USE;
 
@@ -139,6 +142,8 @@ struct kept_socket {
     uint64_t note;  /* of whoever had it, for whoever gets it; 0: nothing is known */
 };
 
+#define ENDPOINT_SOCKETS_MAX (2 * SHARDS_MAX)
+
 /* What an endpoint is made of. */
 struct endpoint_options {
     const struct settings *settings; /* address.port is not 0 */
@@ -149,7 +154,9 @@ struct endpoint_options {
     struct account *journals;            /* of messages on their way to disk; outlives it */
     const struct store_spooled *spooled; /* what is on disk; NULL: nothing */
     struct remembered_ids *ids;          /* of messages on disk; taken on success */
-    struct kept_socket inherited[2];     /* of a predecessor, as they would be opened */
+    uint32_t n_shards;                   /* at least 1; sockets for so many workers are opened */
+    const struct kept_socket *inherited; /* n_inherited of a predecessor, as they would be opened */
+    unsigned n_inherited;
 };
 
 /*
@@ -162,7 +169,10 @@ int endpoint_open(struct endpoint **out, const struct endpoint_options *options,
                   struct open_failure *why) MUST_USE;
 /* Its sockets, in the order of `inherited`; they stay the endpoint's. Returns how many there are.
  */
-unsigned endpoint_sockets(const struct endpoint *endpoint, struct kept_socket sockets[2]);
+unsigned endpoint_sockets(struct endpoint *endpoint,
+                          struct kept_socket sockets[ENDPOINT_SOCKETS_MAX]);
+/* Those of more than one worker, its own included. */
+unsigned endpoint_shards(const struct endpoint *endpoint);
 void *endpoint_context(const struct endpoint *endpoint);
 /* What getsockopt(SO_RCVBUF) gave, halved to the unit of the setting. */
 uint32_t endpoint_receive_buffer_granted(const struct endpoint *endpoint);
@@ -171,6 +181,8 @@ void endpoint_discard(struct endpoint *endpoint);
 
 /* Gives the endpoint to the worker. */
 void worker_add(struct worker *worker, struct endpoint *endpoint);
+/* Then gives the sockets of its k-th shard (from 0, beside its own) to another worker. */
+void worker_add_shard(struct worker *worker, struct endpoint *endpoint, unsigned k);
 /* Applies changed settings (all but name and address). 0 or -ENOMEM (nothing changed). */
 int worker_configure(struct worker *worker, struct endpoint *endpoint,
                      const struct settings *settings) MUST_USE;
@@ -179,8 +191,8 @@ int worker_configure(struct worker *worker, struct endpoint *endpoint,
  * consumer, and frees the endpoint. done gets the final ledger, before the endpoint is freed.
  */
 typedef void (*removed_done)(void *context, const struct ledger *final);
-void worker_remove(struct worker *worker, struct endpoint *endpoint, enum drop_reason reason,
-                   removed_done done, void *context);
+void worker_remove(struct endpoint *endpoint, enum drop_reason reason, removed_done done,
+                   void *context);
 /* Consumers are about to leave because msgd stops: in mode copy, what any of them holds is kept for
  * all. 0 or -ENOMEM. */
 int worker_keep_copies(struct worker *worker, struct endpoint *endpoint) MUST_USE;
@@ -189,7 +201,7 @@ int worker_keep_copies(struct worker *worker, struct endpoint *endpoint) MUST_US
  * is_memory_kept: the successor has its sockets and its memory; else only what is on disk, which is
  * brought up to date.
  */
-void worker_leave(struct worker *worker, struct endpoint *endpoint, bool is_memory_kept);
+void worker_leave(struct endpoint *endpoint, bool is_memory_kept);
 
 /* ---- Attached consumers ---- */
 

@@ -101,7 +101,7 @@ class Addresses(Story):
             self.msgd.register(name)
             self.assertEqual(self.msgd.endpoint(name)["name"], name)
 
-    def test_what_is_not_in_this_version_is_refused_by_its_field(self):
+    def test_more_shards_than_workers_are_refused_by_their_field(self):
         self.assertEqual(self.refused(shards=2), (INVALID, "shards"))
         self.msgd.register("thermo", durable=False, shards=1, sessions="off")
 

@@ -25,7 +25,7 @@ WRONG = [
     ("a bad address", '{"endpoints": [\n{"name": "a", "address": "1.2.3"}]}', r":2:\d+: .*address"),
     ("a bad network", '{"endpoints": [\n{"name": "a", "allow": ["10.0.0.1/8"]}]}', r":2:\d+: "),
     ("an unknown user", '{"endpoints": [\n{"name": "a", "users": ["nosuchuser"]}]}', r":2:\d+: .*"),
-    ("not in this version", '{"endpoints": [\n{"name": "a", "shards": 2}]}', r":2:\d+: .*not in this version"),
+    ("more shards than workers", '{"endpoints": [\n{"name": "a", "shards": 2}]}', r":2:\d+: .*at most 1, one for each worker"),
     ("a port range backwards", '{"port_range": [200, 100]}', r":1:\d+: "),
     ("a bad rule", '{"policy": [\n{"ports": "80-x"}]}', r":2:\d+: "),
     ("a duplicate key", '{"workers": 1,\n"workers": 1}', r":2:\d+: "),

@@ -42,6 +42,7 @@ Test(client_registration, asks_only_for_what_is_not_the_default)
           .max_message_bytes = 100,
           .allow = networks,
           .no_gro = 1,
+          .shards = 2,
           .receive_buffer_bytes = 4096,
           .max_deliver = 3,
           .ttl_s = 20,
@@ -51,7 +52,7 @@ Test(client_registration, asks_only_for_what_is_not_the_default)
          "\"replace\",\"may_replace\":false,\"lease_s\":5,\"mailbox_bytes\":70000,\"when_full\":"
          "\"drop-old\",\"durable\":true,\"spool_bytes\":70001,\"spool_messages\":12,\"format\":"
          "\"raw\",\"max_message_bytes\":100,\"allow\":[\"10.0.0.0/8\","
-         "\"::1\"],\"gro\":false,\"receive_buffer_bytes\":4096,\"max_deliver\":3,"
+         "\"::1\"],\"gro\":false,\"shards\":2,\"receive_buffer_bytes\":4096,\"max_deliver\":3,"
          "\"ttl_s\":20,\"stall_s\":9,\"on_stall\":\"away\"}"},
         {"all that is on disk, and to drop what is new, though that is the default",
          {.name = "a", .when_full = MSGD_DROP_NEW, .spool_bytes = MSGD_SPOOL_UNBOUNDED},

@@ -255,7 +255,7 @@ static void file_batch(struct world *w, uint32_t done)
             w->state.ledger.dropped[outcome]++;
         DURABLE_STEP();
     }
-    w->batch.is_in_hand = false;
+    w->batch.stage = BATCH_IDLE;
     DURABLE_STEP();
 }
 
@@ -264,7 +264,7 @@ static void receive_batch(struct world *w, uint32_t first)
     w->batch = (struct batch_state){.number = NUMBER, .received = w->state.ledger.received};
     w->first_of_batch = first;
     DURABLE_STEP();
-    w->batch.is_in_hand = true;
+    w->batch.stage = BATCH_IN_HAND;
     DURABLE_STEP();
     file_batch(w, 0);
     lane_publish(&w->lane);
@@ -333,7 +333,7 @@ static void recover(struct world *w)
     begin_life(w);
     survivors_sort(&found);
     survivors_of(&found, NUMBER, &r);
-    r.batch = w->batch.is_in_hand ? &w->batch : NULL;
+    r.batch = w->batch.stage == BATCH_IN_HAND ? &w->batch : NULL;
     if (setjmp(killed) == 0) {
         uint64_t n_done = remainder_settle(&r, &w->state, &remains);
         const struct ledger *l = &w->state.ledger;
@@ -499,7 +499,7 @@ static bool cut_power(uint64_t n)
     lose(&w);
     uint64_t n_left = remains_of(&w.disk).n;
     w.state = (struct endpoint_state){.number = NUMBER};
-    w.batch.is_in_hand = false;
+    w.batch.stage = BATCH_IDLE;
     w.lives[w.n_lives - 1].slot.number = 0; /* nothing of it is found */
     memset(w.lives[0].private_directory, 0, sizeof(w.lives[0].private_directory));
     recover(&w);

@@ -107,6 +107,10 @@ static void change_n_allow(struct settings *s)
 {
     s->n_allow = 0;
 }
+static void change_shards(struct settings *s)
+{
+    s->shards++;
+}
 static void change_gro(struct settings *s)
 {
     s->gro = false;
@@ -178,6 +182,7 @@ static const struct change {
     {"allow", change_prefix, FIELD_BIT(ALLOW)},
     {"number of networks", change_n_allow, FIELD_BIT(ALLOW)},
     {"gro", change_gro, FIELD_BIT(GRO)},
+    {"shards", change_shards, FIELD_BIT(SHARDS)},
     {"receive_buffer_bytes", change_buffer, FIELD_BIT(RECEIVE_BUFFER_BYTES)},
     {"max_deliver", change_max_deliver, FIELD_BIT(MAX_DELIVER)},
     {"ttl_s", change_ttl, FIELD_BIT(TTL)},
