@@ -396,7 +396,7 @@ static void free_desks(struct control *control)
     while (!list_is_empty(&control->desks)) {
         struct desk *desk = list_member(control->desks.next, struct desk, by_change);
 
-        desk_discard(desk);
+        desk_free(desk);
     }
 }
 

@@ -48,7 +48,7 @@ int desk_new(struct desk **out, struct control *control, struct entry *entry, ui
     return 0;
 }
 
-static void desk_free(struct desk *desk)
+void desk_free(struct desk *desk)
 {
     quota_give_endpoint(desk->control->quota, desk->uid);
     list_remove(&desk->by_change);

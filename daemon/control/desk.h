@@ -99,6 +99,8 @@ int desk_reconfigure(struct desk *desk, const struct desk_change *change,
 
 /* A desk whose endpoint never was: gone as if it had not been. */
 void desk_discard(struct desk *desk);
+/* Without its entry, which goes with the registry. */
+void desk_free(struct desk *desk);
 
 /*
  * Has the worker drain and close the endpoint; what is queued counts as dropped for `reason`. The
