@@ -3,6 +3,7 @@
 #ifndef MSGD_CLIENT_CLIENT_H
 #define MSGD_CLIENT_CLIENT_H
 
+#include "client/busy_wait.h"
 #include "client/connection.h"
 #include "client/enrolment.h"
 #include "client/failure.h"
@@ -28,6 +29,7 @@ struct msgd {
     struct enrolment enrolment;
     struct daemon_identity daemon;
     struct inbox inbox;
+    struct busy_wait busy_wait;
     struct failure failure;
     int epoll;            /* what msgd_fd gives: watches the control socket, the timer, every wake
                              descriptor; event.data.fd says which */

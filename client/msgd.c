@@ -17,6 +17,9 @@
 #define SYSTEM_SOCKET "/run/msgd/msgd.sock"
 /* The longest path that a Unix socket can have is 107 bytes. */
 #define MAX_PATH 256
+/* A wake-up takes some ten microseconds: what comes sooner than a few of them is worth waiting for.
+ */
+#define POLL_US 50
 
 /* Of this thread's last msgd_open; its parameters are never set, so that nothing is to be freed. */
 static _Thread_local struct failure open_failure;
@@ -143,6 +146,7 @@ int msgd_open(struct msgd **out, const char *socket_path)
     if (m == NULL)
         return failure_set(&open_failure, -ENOMEM, "no memory for a connection to msgd");
     m->epoll = m->timer = -1;
+    busy_wait_init(&m->busy_wait, POLL_US * UINT64_C(1000));
     m->jitter = seed();
     connection_init(&m->connection);
     int error = connect_somewhere(m, socket_path);

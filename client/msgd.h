@@ -208,6 +208,14 @@ MSGD_API MSGD_MUST_USE int msgd_receive(struct msgd *m, struct msgd_message *mes
                                         int timeout_ms);
 
 /*
+ * How long msgd_receive looks for messages before it sleeps, in microseconds: 0 (never) to 1000; 50
+ * from the start. It does so only where messages come faster then, from senders that wait for each
+ * to be dealt with: it tries now and then, measures, and leaves off where nothing is gained.
+ * 0 or -EINVAL.
+ */
+MSGD_API MSGD_MUST_USE int msgd_set_poll_us(struct msgd *m, unsigned us);
+
+/*
  * Releases every message of this connection up to and including `last`: their memory is msgd's
  * again. Releasing is in the order of receiving, over all endpoints of m; a program that wants to
  * hold one endpoint's messages while it goes on with another's uses two connections.

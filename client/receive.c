@@ -13,6 +13,7 @@
 /* How soon to look again where msgd was changing something. */
 #define BUSY_WAIT_MS 1
 #define MAX_EVENTS   16
+#define MAX_POLL_US  1000u
 
 /* Tells that msgd has detached this consumer, and what it knows of the endpoint. */
 static int say_detached(struct msgd *m, const char *name)
@@ -98,6 +99,48 @@ static int sleep_until(struct msgd *m, int64_t deadline)
     return n > 0;
 }
 
+/* ---- Looking before sleeping ---- */
+
+/* As inbox_take, for as long as it is worth it. */
+static int look(struct msgd *m, struct msgd_message *messages, size_t max, int64_t deadline)
+{
+    int64_t budget = (int64_t)busy_wait_ns(&m->busy_wait);
+    int64_t now = budget > 0 ? deadline_now() : 0;
+    int64_t end = now + budget;
+    int n = 0;
+
+    if (budget == 0 || deadline < end)
+        return 0;
+    while (n == 0 && now < end) {
+        ring_pause();
+        n = inbox_take(&m->inbox, messages, max);
+        now = deadline_now();
+    }
+    if (n == 0)
+        busy_wait_in_vain(&m->busy_wait, (uint64_t)now);
+    return n;
+}
+
+enum waited { NOT_AT_ALL, LOOKING, ASLEEP };
+
+static int have_taken(struct msgd *m, int n, enum waited waited)
+{
+    busy_wait_took(&m->busy_wait, n);
+    if (waited != NOT_AT_ALL)
+        busy_wait_ended(&m->busy_wait, (uint64_t)deadline_now(), waited == LOOKING);
+    return n;
+}
+
+int msgd_set_poll_us(struct msgd *m, unsigned us)
+{
+    if (us > MAX_POLL_US)
+        return failure_set(&m->failure, -EINVAL, "more than %u us of looking", MAX_POLL_US);
+    busy_wait_init(&m->busy_wait, us * UINT64_C(1000));
+    return 0;
+}
+
+/* ---- Receiving ---- */
+
 int msgd_receive(struct msgd *m, struct msgd_message *messages, size_t max, int timeout_ms)
 {
     int64_t deadline = 0;
@@ -107,7 +150,7 @@ int msgd_receive(struct msgd *m, struct msgd_message *messages, size_t max, int 
     for (bool is_first = true;; is_first = false) {
         int n = inbox_take(&m->inbox, messages, max);
         if (n > 0)
-            return n;
+            return have_taken(m, n, is_first ? NOT_AT_ALL : ASLEEP);
         if (is_first)
             deadline = deadline_after_ms(timeout_ms);
         int error = look_after_connection(m, n);
@@ -115,6 +158,13 @@ int msgd_receive(struct msgd *m, struct msgd_message *messages, size_t max, int 
             error = check_receivable(m);
         if (error != 0)
             return error;
+        if (n == 0 && is_first) {
+            n = look(m, messages, max, deadline);
+            if (n > 0)
+                return have_taken(m, n, LOOKING);
+            if (n < 0)
+                continue; /* as if it had been met at first */
+        }
         if (n != -EAGAIN && !inbox_prepare_wait(&m->inbox))
             continue;
         int rc = sleep_until(m, deadline);

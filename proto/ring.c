@@ -14,10 +14,8 @@ static void wait_a_little(unsigned tries)
 {
     if (tries % 64 == 63)
         sched_yield();
-#if defined(__x86_64__) || defined(__i386__)
     else
-        __builtin_ia32_pause();
-#endif
+        ring_pause();
 }
 
 static void record_address(const uint8_t ip[16], uint16_t port, uint32_t scope, struct address *out)

@@ -43,6 +43,16 @@
 #define RECORD_RETURNS_SHIFT 27
 #define RECORD_MAX_RETURNS   31u /* more often is not counted */
 
+/* Between two looks. */
+static inline void ring_pause(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
 enum ring_state {
     RING_OPEN = 1,
     RING_ENDED =

@@ -9,7 +9,7 @@
 #ifndef MSGD_DAEMON_CORE_COALESCE_H
 #define MSGD_DAEMON_CORE_COALESCE_H
 
-#include "daemon/core/rest.h"
+#include "proto/rest.h"
 
 /* What one turn of a worker has read. */
 struct arrivals {

@@ -7,7 +7,7 @@
 #ifndef MSGD_DAEMON_CORE_SPIN_H
 #define MSGD_DAEMON_CORE_SPIN_H
 
-#include "daemon/core/rest.h"
+#include "proto/rest.h"
 
 struct spin {
     uint64_t budget_ns;  /* how long it looks at a time; 0: never */

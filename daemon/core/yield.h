@@ -9,7 +9,7 @@
 #ifndef MSGD_DAEMON_CORE_YIELD_H
 #define MSGD_DAEMON_CORE_YIELD_H
 
-#include "daemon/core/rest.h"
+#include "proto/rest.h"
 
 struct yield {
     struct rest rest;

@@ -56,6 +56,21 @@ Test(client_lost, finds_the_users_own_msgd_and_says_so_when_it_is_dead)
     fake_stop(&f);
 }
 
+Test(client_lost, looks_for_a_millisecond_at_most)
+{
+    struct fake f;
+    struct msgd *m;
+
+    fake_start(&f, NULL, 0);
+    cr_assert_eq(msgd_open(&m, f.path), 0, "%s", msgd_error(NULL));
+    cr_expect_eq(msgd_set_poll_us(m, 0), 0);
+    cr_expect_eq(msgd_set_poll_us(m, 1000), 0);
+    cr_expect_eq(msgd_set_poll_us(m, 1001), -EINVAL);
+    cr_expect_not_null(strstr(msgd_error(m), "1000 us"), "%s", msgd_error(m));
+    m = msgd_close(m);
+    fake_stop(&f);
+}
+
 struct bad_reply {
     const char *name;
     struct fake_step step;

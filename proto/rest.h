@@ -3,8 +3,8 @@
  * A pause after something was tried in vain, longer each time: what is never worth it is hardly
  * ever tried. No clock: times are given, in nanoseconds.
  */
-#ifndef MSGD_DAEMON_CORE_REST_H
-#define MSGD_DAEMON_CORE_REST_H
+#ifndef MSGD_PROTO_REST_H
+#define MSGD_PROTO_REST_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A pause, longer each time. */
-#include "daemon/core/rest.h"
+#include "proto/rest.h"
 
 #define FIRST_NS   UINT64_C(10000000)
 #define LONGEST_NS UINT64_C(1000000000)
