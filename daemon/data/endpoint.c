@@ -138,43 +138,10 @@ static int open_sockets(struct endpoint *e, struct kept_socket *inherited, struc
     return rc != 0 ? rc : open_family(e, &six, inherited + 1, why);
 }
 
-static void no_sockets(struct endpoint *e, struct shard *shard, struct endpoint_socket sockets[2])
-{
-    for (unsigned i = 0; i < 2; i++)
-        sockets[i] =
-            (struct endpoint_socket){.endpoint = e, .shard = shard, .source = {.descriptor = -1}};
-}
-
 static void bound(struct endpoint *e)
 {
     e->is_bound = true;
     own_port_add(e->settings.address.port);
-}
-
-/* n: beside its own. None has a socket yet. */
-static int open_shards(struct endpoint *e, uint32_t n)
-{
-    int rc = 0;
-
-    no_sockets(e, NULL, e->sockets);
-    if (n == 0)
-        return 0;
-    e->shards = calloc(n, sizeof(e->shards[0]));
-    if (e->shards == NULL)
-        return -ENOMEM;
-    while (rc == 0 && e->n_shards < n) {
-        struct shard *s = &e->shards[e->n_shards++];
-        rc = shard_open(s, e);
-        no_sockets(e, s, s->sockets);
-    }
-    return rc;
-}
-
-static void close_shards(struct endpoint *e)
-{
-    for (unsigned k = 0; k < e->n_shards; k++)
-        shard_close(&e->shards[k]);
-    free(e->shards);
 }
 
 static void close_sockets(struct endpoint *e)
@@ -285,7 +252,7 @@ static int open_endpoint(struct endpoint **out, const struct endpoint_options *o
     else
         spool = spool_free(spool);
     if (rc == 0)
-        rc = open_shards(e, o->n_shards - 1);
+        rc = shards_open(e, o->n_shards - 1);
     if (rc == 0)
         rc = open_sockets(e, inherited, why);
     if (rc == 0)
@@ -341,7 +308,7 @@ static void free_endpoint(struct endpoint *e, bool is_kept)
     else
         mailbox_deinit(&e->mailbox);
     e->spooling = endpoint_spooling_free(e->spooling);
-    close_shards(e);
+    shards_close(e);
     close_state(e, is_kept);
     settings_deinit(&e->settings);
     free(e);

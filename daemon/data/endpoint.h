@@ -53,6 +53,8 @@ struct endpoint {
     unsigned n_shards;
     unsigned n_reading;          /* control's: shards that have not stopped yet */
     struct command *when_unread; /* control's: posted then */
+    struct event_source filled;  /* eventfd; shards ring this worker */
+    _Atomic bool is_rung;        /* and it has not looked yet */
     uint32_t receive_buffer_granted;
     bool has_seen_gro;
     bool is_removed;

@@ -5,6 +5,7 @@
 
 #include "daemon/data/evidence.h"
 #include "daemon/data/framed.h"
+#include "daemon/data/shard.h"
 #include "daemon/data/spooling.h"
 #include "daemon/data/tap.h"
 #include "daemon/data/vault.h"
@@ -300,6 +301,25 @@ static void intake_packet(struct endpoint *e, struct mmsghdr *m)
     mailbox_refund(&e->mailbox);
 }
 
+/* For who decides when to look again (core/coalesce.h). */
+static void note_arrivals(struct worker *w, struct endpoint_socket *s, struct receive_batch *b,
+                          uint32_t n, uint32_t n_datagrams)
+{
+    const struct endpoint *e = s->endpoint;
+    struct arrivals *a = &w->arrivals;
+    struct record last = {0};
+
+    (void)!read_control(&last, &b->messages[n - 1].msg_hdr);
+    a->last_clock_ns = last.time_ns;
+    a->n_packets += n;
+    a->n_datagrams += n_datagrams;
+    s->has_trains = n_datagrams >= n * TRAIN_DATAGRAMS;
+    for (uint32_t i = 0; i < n; i++)
+        a->n_bytes += b->messages[i].msg_len;
+    if (a->room_bytes == 0 || a->room_bytes > e->receive_buffer_granted)
+        a->room_bytes = e->receive_buffer_granted;
+}
+
 /* ---- Shards ---- */
 
 /*
@@ -357,6 +377,19 @@ static void read_drops_if_due(struct endpoint *e)
         endpoint_read_drops(e);
 }
 
+/* Of trains, by their segments; nothing is read. */
+static uint32_t count_datagrams(struct receive_batch *b, int n)
+{
+    uint32_t n_datagrams = 0;
+
+    for (int i = 0; i < n; i++) {
+        struct record unused;
+        size_t segment = read_control(&unused, &b->messages[i].msg_hdr);
+        n_datagrams += segment == 0 ? 1 : (uint32_t)(b->messages[i].msg_len / segment);
+    }
+    return n_datagrams;
+}
+
 int intake_fill(struct receive_batch *b, struct endpoint_socket *s)
 {
     struct batch_state *state = &b->head.state;
@@ -366,8 +399,10 @@ int intake_fill(struct receive_batch *b, struct endpoint_socket *s)
     state->stage = BATCH_AWAY;
     DURABLE_STEP();
     int n = recvmmsg(s->source.descriptor, b->messages, BATCH_DATAGRAMS, MSG_DONTWAIT, NULL);
-    if (n > 0)
+    if (n > 0) {
+        note_arrivals(s->shard->worker, s, b, (uint32_t)n, count_datagrams(b, n));
         return n;
+    }
     int rc = n < 0 ? -errno : 0;
     end(b);
     return rc;
@@ -434,27 +469,6 @@ void intake_resume_all(struct receive_batch *b, struct endpoint *e)
 
 /* ---- Batches ---- */
 
-/* For who decides when to look again (core/coalesce.h). datagrams: that there had been before. */
-static void note_arrivals(struct endpoint_socket *s, struct receive_batch *b, int n,
-                          uint64_t datagrams)
-{
-    const struct endpoint *e = s->endpoint;
-    struct arrivals *a = &e->worker->arrivals;
-    uint32_t n_datagrams = (uint32_t)(e->ledger->datagrams - datagrams);
-    struct record last = {0};
-
-    (void)!read_control(&last, &b->messages[n - 1].msg_hdr);
-    a->last_clock_ns = last.time_ns;
-    a->n_packets += (uint32_t)n;
-    a->n_datagrams += n_datagrams;
-    e->worker->n_unflushed += n_datagrams;
-    s->has_trains = n_datagrams >= (uint32_t)n * TRAIN_DATAGRAMS;
-    for (int i = 0; i < n; i++)
-        a->n_bytes += b->messages[i].msg_len;
-    if (a->room_bytes == 0 || a->room_bytes > e->receive_buffer_granted)
-        a->room_bytes = e->receive_buffer_granted;
-}
-
 /* Returns how many packets were read, at most max, or -errno. */
 static int read_batch(struct receive_batch *b, struct endpoint_socket *s, unsigned max)
 {
@@ -467,8 +481,10 @@ static int read_batch(struct receive_batch *b, struct endpoint_socket *s, unsign
     for (int i = 0; i < n; i++)
         if (!is_shard || !is_for_everybody(&b->messages[i].msg_hdr))
             intake_packet(e, &b->messages[i]);
+    uint32_t n_datagrams = (uint32_t)(e->ledger->datagrams - b->head.state.datagrams);
+    e->worker->n_unflushed += n_datagrams;
     if (n > 0)
-        note_arrivals(s, b, n, b->head.state.datagrams);
+        note_arrivals(e->worker, s, b, (uint32_t)n, n_datagrams);
     end(b);
     rearm(b, n);
     return rc;

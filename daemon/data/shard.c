@@ -6,6 +6,7 @@
 #include "daemon/data/vault.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -28,12 +29,18 @@ static int open_bell(struct event_source *bell)
     return bell->descriptor < 0 ? error_trace(-errno, "eventfd") : 0;
 }
 
-int shard_open(struct shard *s, struct endpoint *e)
+static void no_sockets(struct endpoint *e, struct shard *shard, struct endpoint_socket sockets[2])
 {
-    *s = (struct shard){.endpoint = e, .filled = {.descriptor = -1}, .emptied = {.descriptor = -1}};
-    int rc = open_bell(&s->filled);
-    if (rc == 0)
-        rc = open_bell(&s->emptied);
+    for (unsigned i = 0; i < 2; i++)
+        sockets[i] =
+            (struct endpoint_socket){.endpoint = e, .shard = shard, .source = {.descriptor = -1}};
+}
+
+static int open_shard(struct shard *s, struct endpoint *e)
+{
+    *s = (struct shard){.endpoint = e, .emptied = {.descriptor = -1}};
+    no_sockets(e, s, s->sockets);
+    int rc = open_bell(&s->emptied);
     if (rc == 0)
         rc = vault_batch(e->vault, &s->memory, receive_batch_bytes(), &s->key);
     if (rc == 0)
@@ -41,17 +48,36 @@ int shard_open(struct shard *s, struct endpoint *e)
     return rc;
 }
 
-void shard_close(struct shard *s)
+int shards_open(struct endpoint *e, uint32_t n)
 {
-    if (s->endpoint == NULL)
-        return;
+    no_sockets(e, NULL, e->sockets);
+    if (n == 0)
+        return 0;
+    e->shards = calloc(n, sizeof(e->shards[0]));
+    if (e->shards == NULL)
+        return -ENOMEM;
+    int rc = open_bell(&e->filled);
+    while (rc == 0 && e->n_shards < n)
+        rc = open_shard(&e->shards[e->n_shards++], e);
+    return rc;
+}
+
+static void close_shard(struct shard *s)
+{
     if (s->key != 0)
         vault_batch_gone(s->endpoint->vault, s->key);
     shared_memory_close(&s->memory);
-    if (s->filled.descriptor >= 0)
-        close(s->filled.descriptor);
     if (s->emptied.descriptor >= 0)
         close(s->emptied.descriptor);
+}
+
+void shards_close(struct endpoint *e)
+{
+    for (unsigned k = 0; k < e->n_shards; k++)
+        close_shard(&e->shards[k]);
+    if (e->shards != NULL && e->filled.descriptor >= 0)
+        close(e->filled.descriptor);
+    free(e->shards);
 }
 
 /* ---- The reader ---- */
@@ -70,7 +96,8 @@ static void read_next(struct shard *s)
     if (n <= 0)
         return;
     atomic_store(&s->n_packets, n);
-    ring(&s->filled);
+    if (!atomic_exchange(&s->endpoint->is_rung, true))
+        ring(&s->endpoint->filled);
 }
 
 /* Is the batch still away? Then the reader will be rung. */
@@ -195,34 +222,32 @@ static void take(struct shard *s)
         ring(&s->emptied);
 }
 
-static void on_filled(struct event_source *source, uint32_t events)
-{
-    struct shard *s = CONTAINER_OF(source, struct shard, filled);
-    (void)events;
-
-    take(s);
-    endpoint_move(s->endpoint);
-}
-
-int shards_hear(struct endpoint *e)
-{
-    int rc = 0;
-
-    for (unsigned k = 0; rc == 0 && k < e->n_shards; k++)
-        if (e->shards[k].filled.ready == NULL)
-            rc = event_source_start(e->worker, &e->shards[k].filled, on_filled);
-    return rc;
-}
-
 void shards_take(struct endpoint *e)
 {
     for (unsigned k = 0; k < e->n_shards; k++)
         take(&e->shards[k]);
 }
 
+/* One ring is for all: while one batch is filed, others come. */
+static void on_filled(struct event_source *source, uint32_t events)
+{
+    struct endpoint *e = CONTAINER_OF(source, struct endpoint, filled);
+    (void)events;
+
+    atomic_store(&e->is_rung, false);
+    shards_take(e);
+    endpoint_move(e);
+}
+
+int shards_hear(struct endpoint *e)
+{
+    return e->n_shards == 0 || e->filled.ready != NULL
+               ? 0
+               : event_source_start(e->worker, &e->filled, on_filled);
+}
+
 void shards_settle(struct endpoint *e)
 {
-    for (unsigned k = 0; k < e->n_shards; k++)
-        event_source_stop(e->worker, &e->shards[k].filled);
+    event_source_stop(e->worker, &e->filled);
     shards_take(e);
 }

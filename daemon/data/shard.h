@@ -26,10 +26,10 @@ struct shard {
     struct command stop;
 };
 
-/* All but its sockets. Control. 0 or -errno. */
-int shard_open(struct shard *s, struct endpoint *e) MUST_USE;
-/* Nobody reads it (any more); its sockets are closed. Control. Safe on a zeroed one. */
-void shard_close(struct shard *s);
+/* Makes n of them, without sockets. Control. 0 or -errno, then they are to be closed as well. */
+int shards_open(struct endpoint *e, uint32_t n) MUST_USE;
+/* Nobody reads them (any more); their sockets are closed. Control. */
+void shards_close(struct endpoint *e);
 
 /* Stops the readers; `then` is posted to the endpoint's worker when none reads any more. Control.
  */
