@@ -5,7 +5,7 @@ import base64
 import json
 import re
 
-from msgd_test import SOURCE, Connection, Story, main, run
+from msgd_test import SOURCE, Connection, Story, main, n_descriptors, run
 
 FRAMED = b'\x1e{"type":"hologram"}\n1'
 
@@ -231,6 +231,7 @@ class Introspection(Story):
     def test_get_info_says_what_the_daemon_runs_with(self):
         info = self.start("{}").call("GetInfo")
         self.assertEqual((info["pid"], info["socket"], info["workers"]), (self.daemons[-1].pid, self.daemons[-1].socket, 1))
+        self.assertEqual(info["descriptors_used"], n_descriptors(info["pid"]))
         self.assertEqual(info["port_range"], [10000, 24999])
         self.assertEqual(info["limits"]["endpoints_per_uid"], 16384)
         store = info["store"]
