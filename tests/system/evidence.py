@@ -229,9 +229,10 @@ class Introspection(Story):
         self.assertEqual(json.loads(called.stdout)["pid"], self.msgd.pid)
 
     def test_get_info_says_what_the_daemon_runs_with(self):
-        info = self.start("{}").call("GetInfo")
+        with self.start("{}").connect() as c:
+            info = c.call("GetInfo")
+            self.assertEqual(info["descriptors_used"], n_descriptors(info["pid"]))
         self.assertEqual((info["pid"], info["socket"], info["workers"]), (self.daemons[-1].pid, self.daemons[-1].socket, 1))
-        self.assertEqual(info["descriptors_used"], n_descriptors(info["pid"]))
         self.assertEqual(info["port_range"], [10000, 24999])
         self.assertEqual(info["limits"]["endpoints_per_uid"], 16384)
         store = info["store"]
