@@ -140,7 +140,8 @@ static void look_at(struct bare *b, const struct mmsghdr *m)
         latencies_add(&b->latencies, sent_ns);
 }
 
-static void receive_from(struct bare *b, int fd, int flags)
+/* Returns how many packets there were. */
+static int receive_from(struct bare *b, int fd, int flags)
 {
     int n = recvmmsg(fd, b->headers, BATCH, flags, NULL);
     b->is_over = n < 0 && errno == EAGAIN;
@@ -157,18 +158,20 @@ static void receive_from(struct bare *b, int fd, int flags)
     }
     if (b->progress != NULL)
         atomic_store_explicit(&b->progress->arrived, b->received, memory_order_release);
+    return n;
 }
 
 static void receive(struct bare *b)
 {
     struct epoll_event events[EVENTS];
     if (b->epoll == 0) {
-        receive_from(b, b->fd, MSG_WAITFORONE);
+        (void)receive_from(b, b->fd, MSG_WAITFORONE);
         return;
     }
     int n = epoll_wait(b->epoll, events, EVENTS, -1);
     for (int i = 0; i < n; i++)
-        receive_from(b, events[i].data.fd, MSG_DONTWAIT);
+        while (receive_from(b, events[i].data.fd, MSG_DONTWAIT) == BATCH)
+            continue; /* of what is left there is no edge */
     b->is_over = false;
 }
 
