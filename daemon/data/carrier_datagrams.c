@@ -121,7 +121,7 @@ static void on_readable(uv_poll_t *poll, int status, int events)
         int error = 0;
         socklen_t length = sizeof(error);
         (void)!getsockopt(c->udp, SOL_SOCKET, SO_ERROR, &error, &length);
-        if (uv_poll_start(poll, UV_READABLE, on_readable) != 0)
+        if (worker_watch(c->worker, poll, UV_READABLE, on_readable) != 0)
             carrier_kill(c, "its socket failed");
     }
     if (c->state == CARRIER_CLOSING)
@@ -129,7 +129,7 @@ static void on_readable(uv_poll_t *poll, int status, int events)
     carrier_read_datagrams(c);
     if (events & UV_WRITABLE) {
         c->is_udp_full = false;
-        if (uv_poll_start(poll, UV_READABLE, on_readable) != 0)
+        if (worker_watch(c->worker, poll, UV_READABLE, on_readable) != 0)
             carrier_kill(c, "its socket failed");
         carrier_touch(c);
     }
@@ -147,7 +147,7 @@ int carrier_watch_udp(struct carrier *c)
         return r;
     c->udp_poll.data = c;
     c->n_handles++;
-    return uv_poll_start(&c->udp_poll, UV_READABLE, on_readable);
+    return worker_watch(c->worker, &c->udp_poll, UV_READABLE, on_readable);
 }
 
 /* ---- Out ---- */
@@ -167,7 +167,7 @@ static void wait_for_room(struct carrier *c)
 {
     if (c->udp < 0 || c->udp_poll.data == NULL)
         return; /* the endpoint's socket is not watched for writing */
-    if (uv_poll_start(&c->udp_poll, UV_READABLE | UV_WRITABLE, on_readable) == 0)
+    if (worker_watch(c->worker, &c->udp_poll, UV_READABLE | UV_WRITABLE, on_readable) == 0)
         c->is_udp_full = true;
 }
 

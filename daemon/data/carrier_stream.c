@@ -223,7 +223,7 @@ void carrier_watch_stream(struct carrier *c)
     c->stream.watched = events;
     if (events == 0)
         uv_poll_stop(&c->stream.poll);
-    else if (uv_poll_start(&c->stream.poll, events, on_stream) != 0)
+    else if (worker_watch(c->worker, &c->stream.poll, events, on_stream) != 0)
         carrier_close_stream(c);
 }
 

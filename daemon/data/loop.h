@@ -48,6 +48,12 @@ struct task {
     bool is_queued;
 };
 
+/*
+ * As uv_poll_start. libuv puts it into its epoll set when it looks there next, so that before that
+ * it wakes nobody: this makes it look.
+ */
+int worker_watch(struct worker *w, uv_poll_t *poll, int events, uv_poll_cb ready) MUST_USE;
+
 /* Runs t's steps, one per turn of the loop; worker's thread. A task that is queued already stays
  * so. */
 void task_queue(struct worker *w, struct task *t);
@@ -65,6 +71,7 @@ struct worker {
     uv_async_t *told; /* worker -> control; on the control loop, freed in its close callback */
     uv_idle_t idle;   /* active while tasks are queued */
     int epoll;        /* data/event_source.c */
+    bool has_unseen;  /* something that libuv is to watch and has not in its set yet */
     struct spin spin;
     struct coalesce coalesce;
     struct yield yield;

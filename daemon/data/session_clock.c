@@ -45,7 +45,7 @@ int session_clock_open(struct worker *w)
     if (r < 0)
         return error_trace(r, "a timer for sessions");
     s->clock.data = w;
-    r = uv_poll_start(&s->clock, UV_READABLE, on_due);
+    r = worker_watch(w, &s->clock, UV_READABLE, on_due);
     return r < 0 ? error_trace(r, "a timer for sessions") : 0;
 }
 

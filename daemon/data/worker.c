@@ -233,17 +233,30 @@ void worker_flush(struct worker *w)
 
 /* ---- Life ---- */
 
+int worker_watch(struct worker *w, uv_poll_t *poll, int events, uv_poll_cb ready)
+{
+    w->has_unseen = true;
+    return uv_poll_start(poll, events, ready);
+}
+
+static int libuv_timeout(const struct worker *w)
+{
+    return w->has_unseen ? 0 : uv_backend_timeout(&w->loop);
+}
+
 /* libuv has its part of a turn where it has something to do: often there are only datagrams. */
 static void turn(struct worker *w)
 {
-    int timeout_ms = polling_timeout(w, uv_backend_timeout(&w->loop));
+    int timeout_ms = polling_timeout(w, libuv_timeout(w));
     bool is_libuv_ready;
 
     unsigned n_called = event_sources_wait(w, timeout_ms, &is_libuv_ready);
     if (n_called > 0)
         worker_flush(w);
-    if (is_libuv_ready || uv_backend_timeout(&w->loop) == 0)
+    if (is_libuv_ready || libuv_timeout(w) == 0) {
+        w->has_unseen = false; /* it sees what there is, then calls who may add more */
         uv_run(&w->loop, UV_RUN_NOWAIT);
+    }
     if (n_called > 0)
         polling_arrived(w);
 }
@@ -264,6 +277,7 @@ static int open_loop(struct worker *w)
     if (rc != 0)
         return rc;
     w->is_loop_open = true;
+    w->has_unseen = true; /* what is opened here */
     polling_init(w);
     rc = event_sources_open(w);
     if (rc == 0)
