@@ -234,6 +234,8 @@ class Failing(Conversation):
     def test_a_signal_ends_the_client_and_the_server_knows(self):
         msgd, server = self.serve(command="cat")
         client = self.talk(msgd)
+        self.say(client, "1\n")  # the server has it, which may take it later than the client hears of it
+        client.wait_for_lines(1)
         self.assertEqual(client.stop(signal.SIGINT), 0, client.stderr)
         server.wait_for_stderr("interrupted")
         wait_until(lambda: msgd.endpoint("talk")["sessions"] == [], 10, "the session to be over")
