@@ -126,7 +126,10 @@ static void say_bad_configuration(struct sentence *s)
 
 static void say_invalid_parameter(struct sentence *s)
 {
-    say(s, "msgd does not take this value of \"%s\"", text_of(s, "parameter"));
+    say(s,
+        "msgd, as it is configured, does not take this value of \"%s\"; msgd.json(5) has the "
+        "bounds",
+        text_of(s, "parameter"));
 }
 
 static void say_no_method(struct sentence *s)
