@@ -129,6 +129,26 @@ class Reading(Shards):
         time.sleep(0.1)
         self.msgd.wait_for_ledger("spread", datagrams=total + 1, queued=total + 1)
 
+    def test_what_a_durable_one_acknowledges_is_on_disk(self):
+        port = self.register(durable=True)
+        for n in range(N_SOURCES):  # each from a socket of its own
+            self.assertEqual(self.msgd.tool("msgsend", "--ack", f"127.0.0.1:{port}", str(n)).returncode, 0)
+        self.msgd.kill()
+        self.msgd.launch()
+        self.assertEqual(self.sockets_at(port), SHARDS)
+        reader = self.msgd.spawn("msgrecv", "spread", "--count", str(N_SOURCES), "--timeout", "30", "--lease", "forever")
+        self.assertEqual(reader.wait(60), 0, reader.stderr)
+        self.assertEqual(reader.lines(), [str(n) for n in range(N_SOURCES)])
+
+    def test_clients_of_every_shard_have_sessions(self):
+        server = self.msgd.spawn("msgrecv", "talk", "-p", "0", "--shards", str(SHARDS), "--sessions", "--exec", "cat")
+        server.wait_for_stderr("talk at")
+        self.assertEqual(self.sockets_at(self.msgd.endpoint("talk")["port"]), SHARDS)
+        for n in range(N_SOURCES):
+            client = self.msgd.tool("msgconnect", "talk", input=f"{n}\n")
+            self.assertEqual((client.returncode, client.stdout), (0, f"{n}\n"), client.stderr)
+        self.assertEqual(server.stop(), 0)
+
     def test_answers_leave_from_its_port(self):
         consumer = self.msgd.receive("spread", shards=SHARDS)
         for _ in range(N_SOURCES):
