@@ -157,12 +157,7 @@ static int show(struct msgd *m, const struct ctl_options *o, const struct subjec
 
 static int replay(struct msgd *m, const struct ctl_options *o, const struct subject *s)
 {
-    if (s->id < 0)
-        return replay_quarantine(m, o, s->name);
-    json_t *p = parameters_of(s, false);
-    if (o->to != NULL)
-        json_object_set_new(p, "to", json_string(o->to));
-    return replay_call(m, &o->common, "io.msgd.QuarantineReplay", p);
+    return replay_quarantine(m, o, parameters_of(s, false));
 }
 
 static int purge(struct msgd *m, const struct ctl_options *o, const struct subject *s)

@@ -90,12 +90,9 @@ int replay_call(struct msgd *m, const struct common_options *common, const char 
     return code;
 }
 
-int replay_quarantine(struct msgd *m, const struct ctl_options *o, const char *name)
+int replay_quarantine(struct msgd *m, const struct ctl_options *o, json_t *p)
 {
     struct number_range range;
-    json_t *p = json_object();
-    if (name != NULL)
-        json_object_set_new(p, "name", json_string(name));
     if (o->number != NULL && number_range_parse(o->number, &range)) {
         json_object_set_new(p, "id", json_integer(range.first));
         json_object_set_new(p, "last_id", json_integer(range.last));

@@ -28,7 +28,8 @@ int ctl_options_check(const struct ctl_options *o, const struct ctl_words *words
 /* Calls QuarantineReplay or SpoolReplay and says what came of it. parameters: taken. */
 int replay_call(struct msgd *m, const struct common_options *common, const char *method,
                 json_t *parameters);
-/* Gives quarantined entries of an endpoint again; name: NULL with --number is wrong usage. */
-int replay_quarantine(struct msgd *m, const struct ctl_options *o, const char *name);
+/* Gives quarantined entries again. parameters: which, as QuarantineReplay takes it, to which
+ * --number and --to are added; taken. */
+int replay_quarantine(struct msgd *m, const struct ctl_options *o, json_t *parameters);
 
 #endif

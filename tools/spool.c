@@ -273,7 +273,7 @@ static int replay(struct msgd *m, const struct ctl_options *o, const char *name)
 {
     struct number_range range;
     if (o->to == NULL)
-        return replay_quarantine(m, o, name);
+        return replay_quarantine(m, o, json_pack("{s:s}", "name", name));
     (void)number_range_parse(o->number, &range);
     return replay_call(m, &o->common, "io.msgd.SpoolReplay",
                        json_pack("{s:s, s:s, s:I, s:I}", "name", name, "to", o->to, "from_seq",

@@ -12,8 +12,6 @@
 #include <errno.h>
 #include <string.h>
 
-#define PLACE_FIELDS (FIELD_BIT(ADDRESS) | FIELD_BIT(PORT) | FIELD_BIT(SHARDS))
-
 /* Whose it is for quotas and in lists: its one user, or else msgd's own. */
 static uid_t uid_of(const struct control *control, const struct principals *owners)
 {

@@ -57,8 +57,8 @@ enum batch_stage {
 
 /* What a worker is reading, and files. */
 struct batch_state {
-    uint64_t
-        stage; /* enum batch_stage; stored last before the read, first after the last message */
+    /* enum batch_stage; stored last before the read, first after the last message */
+    uint64_t stage;
     uint64_t number;
     uint64_t received; /* what the endpoint's ledger said before */
     uint64_t datagrams;

@@ -2,8 +2,6 @@
 /* What is to be done about a registration; docs/protocol.md, section "Register". */
 #include "daemon/core/registry.h"
 
-/* Sockets are opened anew. */
-#define PLACE_FIELDS (FIELD_BIT(ADDRESS) | FIELD_BIT(PORT) | FIELD_BIT(SHARDS))
 /* What a claimant of a static endpoint may say about itself; the rest is the configuration's. */
 #define WISH_FIELDS  (FIELD_BIT(ON_CONFLICT) | FIELD_BIT(LEASE))
 #define OWNER_FIELDS (FIELD_BIT(USERS) | FIELD_BIT(GROUPS))

@@ -21,8 +21,8 @@ enum session_ports { SESSION_PORTS_OWN, SESSION_PORTS_SINGLE };
 
 #define ZONE_BYTES_MAX 15 /* of an interface's name (net/if.h, IF_NAMESIZE) */
 #define LEASE_FOREVER  (-1)
-#define SETTINGS_LIST_MAX \
-    256 /* networks: each datagram's source is compared with every one; names */
+/* Networks, each of which a datagram's source is compared with; names. */
+#define SETTINGS_LIST_MAX 256
 
 #define SHARDS_MAX 16u
 
@@ -97,7 +97,9 @@ enum settings_field {
 };
 
 #define FIELD_BIT(constant) (1u << FIELD_##constant)
-#define FIELDS_ALL          ((1u << N_FIELDS) - 1)
+/* Where they change, sockets are opened anew. */
+#define PLACE_FIELDS (FIELD_BIT(ADDRESS) | FIELD_BIT(PORT) | FIELD_BIT(SHARDS))
+#define FIELDS_ALL   ((1u << N_FIELDS) - 1)
 
 /* "mailbox_bytes" for FIELD_MAILBOX_BYTES. */
 const char *settings_field_key(enum settings_field f);

@@ -124,9 +124,8 @@ class Reading(Shards):
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
             s.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
             s.sendto(b'"to all"', ("127.255.255.255", port))
+        total += Sources(port).send(1)  # behind it in every shard's queue: when they are counted, it has been seen by all
         self.msgd.sent["spread"] = total + 1
-        self.msgd.wait_for_ledger("spread", datagrams=total + 1)
-        time.sleep(0.1)
         self.msgd.wait_for_ledger("spread", datagrams=total + 1, queued=total + 1)
 
     def test_what_a_durable_one_acknowledges_is_on_disk(self):
@@ -174,7 +173,7 @@ class Reading(Shards):
         sources = Sources(port)
         sender = Sender(sources)
         sender.start()
-        time.sleep(0.2)
+        wait_until(lambda: self.msgd.ledger("spread")["datagrams"] > 10 * N_SOURCES, 10, "datagrams to arrive")
         ledger = self.msgd.call("Release", name="spread")["ledger"]
         sender.is_stopped = True
         sender.join()
