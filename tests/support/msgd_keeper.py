@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Programs under tests/support/keeper, which starts them again and keeps their descriptors, as systemd would."""
 
+import contextlib
 import json
 import os
 import signal
@@ -64,9 +65,10 @@ class Keeper(Program):
     def kill(self):
         """Ends it and its command at once."""
         if self.is_running():
-            self.hold()  # it reaps nobody now: the number is the command's, or a dead one's
+            self.hold()  # it reaps nobody now: the number is the command's, or a dead one's, or nobody's any more
             if self.main_pid():
-                os.kill(self.main_pid(), signal.SIGKILL)
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(self.main_pid(), signal.SIGKILL)
         super().kill()
 
 

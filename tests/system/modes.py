@@ -176,7 +176,7 @@ class CopyOverRestarts(Story):
         self.msgd.kill()
         consumer, = self.consumers(1)
         self.msgd.send("news", numbered(101, 1))
-        self.assertEqual(len(consumer.take(91)), 91)
+        self.assertEqual(len(consumer.take(91, timeout=30)), 91)  # who was there has 10 s to come back
 
 
 main()

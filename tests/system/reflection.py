@@ -271,8 +271,9 @@ class Reflection(Story):
         for what, datagram in FRAMES.items():
             before = {d: d.ledger("end")["datagrams"] for d in (first, second)}
             spoof(HERE + "/32", ends[first][1], ends[second], datagram)
-            for daemon in (second, first, second, first):  # each has read what the other has sent
-                marker.pass_through(ends[daemon])
+            # Each has read what the other has sent, and the consumers have released it: some wish to know of that.
+            for daemon in (second, first, second, first):
+                marker.pass_through(ends[daemon], wish="released")
             came = {d: d.ledger("end")["datagrams"] - before[d] - 2 for d in (first, second)}
             self.assertEqual(came[second], 1, what)
             self.assertLessEqual(came[first], 1, what)
