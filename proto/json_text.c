@@ -22,9 +22,9 @@ static json_row choose_row;
 static _Atomic(json_walk *) chosen = choose;
 static _Atomic(json_row *) chosen_row = choose_row;
 
-static size_t no_row(const uint8_t *p, size_t n, size_t n_texts)
+static size_t no_row(const struct json_texts *texts)
 {
-    (void)p, (void)n, (void)n_texts;
+    (void)texts;
     return 0;
 }
 
@@ -45,10 +45,10 @@ static bool choose(const uint8_t *p, size_t n, const uint8_t *tail)
     return choose_both()->walk(p, n, tail);
 }
 
-static size_t choose_row(const uint8_t *p, size_t n, size_t n_texts)
+static size_t choose_row(const struct json_texts *texts)
 {
     (void)choose_both();
-    return json_text_count_valid(p, n, n_texts);
+    return json_text_count_valid(texts);
 }
 
 static inline bool is_space(uint8_t c)
@@ -124,9 +124,9 @@ bool json_text_is_valid_padded(const uint8_t *bytes, size_t n)
     return text_is_valid(best_walk(), bytes, n, true);
 }
 
-size_t json_text_count_valid(const uint8_t *bytes, size_t n, size_t n_texts)
+size_t json_text_count_valid(const struct json_texts *texts)
 {
-    return atomic_load_explicit(&chosen_row, memory_order_relaxed)(bytes, n, n_texts);
+    return atomic_load_explicit(&chosen_row, memory_order_relaxed)(texts);
 }
 
 bool json_text_is_valid(const uint8_t *bytes, size_t n)

@@ -25,11 +25,17 @@
 /* For receive buffers: n bytes of text followed by JSON_TEXT_SLACK readable bytes. */
 bool json_text_is_valid_padded(const uint8_t *bytes, size_t n);
 
-/*
- * For what comes in a row, texts of n bytes each, one behind the other: how many of the first of
- * n_texts are valid and have been found so at once, which takes less than asking for each. 0: ask.
- */
-size_t json_text_count_valid(const uint8_t *bytes, size_t n, size_t n_texts);
+/* Texts of one length. */
+struct json_texts {
+    const uint8_t *first;
+    size_t n;      /* bytes of each */
+    size_t stride; /* from the beginning of one to that of the next */
+    size_t n_texts;
+};
+
+/* How many of the first are valid and have been found so at once, which takes less than asking for
+ * each. 0: ask. Only the texts are read. */
+size_t json_text_count_valid(const struct json_texts *texts);
 
 /* For any memory: never reads past bytes[n - 1]. */
 bool json_text_is_valid(const uint8_t *bytes, size_t n);

@@ -3,6 +3,8 @@
 #ifndef MSGD_PROTO_JSON_VARIANTS_H
 #define MSGD_PROTO_JSON_VARIANTS_H
 
+#include "proto/json_text.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -15,11 +17,10 @@
 typedef bool json_walk(const uint8_t *p, size_t n, const uint8_t *tail);
 
 /*
- * Texts of n bytes each, one behind the other: how many of the first of n_texts have been walked
- * side by side and are objects or arrays, all of them valid, without white space around them. 0:
- * each is to be asked by itself. Only the texts are read.
+ * How many of the first have been walked side by side and are objects or arrays, all of them valid,
+ * without white space around them. 0: each is to be asked by itself. Only the texts are read.
  */
-typedef size_t json_row(const uint8_t *p, size_t n, size_t n_texts);
+typedef size_t json_row(const struct json_texts *texts);
 
 json_row json_row_avx512;
 json_walk json_walk_avx512;

@@ -156,21 +156,24 @@ bool json_walk_avx512(const uint8_t *p, size_t n, const uint8_t *tail)
  */
 struct row {
     const uint8_t *p;
-    size_t n;        /* bytes of each text */
+    size_t n; /* bytes of each text */
+    size_t stride;
     unsigned lanes;  /* a power of two */
     unsigned begins; /* lanes in which a text begins */
     words first;     /* its first byte */
     words last;
 };
 
-ALWAYS_INLINE struct row row_of(const uint8_t *p, size_t n, unsigned lanes)
+ALWAYS_INLINE struct row row_of(const struct json_texts *texts, unsigned lanes)
 {
+    size_t n = texts->n;
     unsigned begins = 0xffu / ((1u << lanes) - 1);
     unsigned ends = begins << (n - 1) / BLOCK_BYTES;
     long long last = (long long)(UINT64_C(1) << (n - 1) % BLOCK_BYTES);
 
-    return (struct row){.p = p,
+    return (struct row){.p = texts->first,
                         .n = n,
+                        .stride = texts->stride,
                         .lanes = lanes,
                         .begins = begins,
                         .first = (words)_mm512_maskz_set1_epi64((__mmask8)begins, 1),
@@ -185,7 +188,8 @@ ALWAYS_INLINE void row_load(const struct row *row, struct planes *planes)
     for (size_t i = 0; i < LANES; i++) {
         size_t at = i % row->lanes * BLOCK_BYTES;
 
-        r[i] = block_load(row->p + i / row->lanes * row->n + at, at < row->n ? row->n - at : 0);
+        r[i] =
+            block_load(row->p + i / row->lanes * row->stride + at, at < row->n ? row->n - at : 0);
     }
     transpose(r, planes->b);
 }
@@ -201,7 +205,7 @@ static __attribute__((noinline)) words row_follow(const struct row *row, const s
 
     blocks_load(&blocks, c, string);
     for (size_t i = 0; i < LANES && !*is_wrong; i++) {
-        const uint8_t *text = row->p + i / row->lanes * row->n;
+        const uint8_t *text = row->p + i / row->lanes * row->stride;
         size_t place = i % row->lanes;
 
         if (place == 0) {
@@ -256,24 +260,27 @@ ALWAYS_INLINE bool row_is_valid(const struct row *row)
 }
 
 /* With a constant number of lanes the compiler knows where each block lies. */
-ALWAYS_INLINE size_t row_check(const uint8_t *p, size_t n, size_t n_texts, unsigned lanes)
+ALWAYS_INLINE size_t row_check(const struct json_texts *texts, unsigned lanes)
 {
-    if (n_texts < LANES / lanes)
+    if (texts->n_texts < LANES / lanes)
         return 0;
 
-    struct row row = row_of(p, n, lanes);
+    struct row row = row_of(texts, lanes);
 
     return row_is_valid(&row) ? LANES / lanes : 0;
 }
 
-size_t json_row_avx512(const uint8_t *p, size_t n, size_t n_texts)
+size_t json_row_avx512(const struct json_texts *texts)
 {
+    const uint8_t *p = texts->first;
+    size_t n = texts->n;
+
     /* As the first one begins and ends, so do the others, mostly. */
     if (n < 2 || (p[0] | 0x20) != '{' || (p[n - 1] | 0x20) != '}')
         return 0;
     if (n <= BLOCK_BYTES)
-        return row_check(p, n, n_texts, 1);
+        return row_check(texts, 1);
     if (n <= 2 * BLOCK_BYTES)
-        return row_check(p, n, n_texts, 2);
-    return n <= 4 * BLOCK_BYTES ? row_check(p, n, n_texts, 4) : 0;
+        return row_check(texts, 2);
+    return n <= 4 * BLOCK_BYTES ? row_check(texts, 4) : 0;
 }

@@ -34,6 +34,7 @@
 /* Of trains, 64 KiB each at most, a read takes fewer: what it copies is to stay in the cache. */
 #define BATCH_TRAINS      16
 #define TRAIN_DATAGRAMS   8 /* on average, at least */
+#define ROW_PACKETS       8 /* as many are validated at once, at most */
 #define BATCHES_PER_TURN  16
 #define BATCHES_PER_DRAIN 4096
 /* Read from one socket or many: then consumers hear of it, else at the end of the turn. */
@@ -245,22 +246,21 @@ static size_t read_control(struct record *meta, struct msghdr *h)
     return segment;
 }
 
-/* The first datagram of a packet, whose length is not said yet. to: where its socket is bound, or
- * NULL; the kernel says more where that is not one address. *segment: of each but the last. */
-static inline struct arrival arrival_of(struct mmsghdr *m, const struct address *to,
-                                        size_t *segment)
+/*
+ * The first datagram of a packet, whose length is not said yet. to: where its socket is bound, or
+ * NULL; the kernel says more where that is not one address. Returns the length of each but the
+ * last.
+ */
+static inline size_t arrival_begin(struct arrival *a, struct mmsghdr *m, const struct address *to)
 {
-    struct arrival a = {.meta = {.to_port = to != NULL ? to->port : 0},
-                        .bytes = m->msg_hdr.msg_iov->iov_base,
-                        .is_truncated = (m->msg_hdr.msg_flags & MSG_TRUNC) != 0};
-
+    *a = (struct arrival){.meta = {.to_port = to != NULL ? to->port : 0},
+                          .bytes = m->msg_hdr.msg_iov->iov_base,
+                          .is_truncated = (m->msg_hdr.msg_flags & MSG_TRUNC) != 0};
     if (to != NULL)
-        memcpy(a.meta.to_ip, to->ip, sizeof(a.meta.to_ip));
-    read_source(&a.meta, m->msg_hdr.msg_name);
-    *segment = read_control(&a.meta, &m->msg_hdr);
-    if (*segment == 0 || *segment > m->msg_len)
-        *segment = m->msg_len;
-    return a;
+        memcpy(a->meta.to_ip, to->ip, sizeof(a->meta.to_ip));
+    read_source(&a->meta, m->msg_hdr.msg_name);
+    size_t segment = read_control(&a->meta, &m->msg_hdr);
+    return segment == 0 || segment > m->msg_len ? m->msg_len : segment;
 }
 
 /* How many of the next datagrams are valid, as far as that is found out for several at once. */
@@ -268,7 +268,8 @@ static size_t count_valid(const struct endpoint *e, const uint8_t *bytes, size_t
                           size_t segment)
 {
     return left > segment && e->settings.format == FORMAT_JSON
-               ? json_text_count_valid(bytes, segment, left / segment)
+               ? json_text_count_valid(
+                     &(struct json_texts){bytes, segment, segment, left / segment})
                : 0;
 }
 
@@ -277,13 +278,17 @@ static void begin_train(struct endpoint *e, size_t n_bytes, size_t segment)
     size_t n = (n_bytes + segment - 1) / segment;
 
     e->has_seen_gro = true;
-    mailbox_prepay(&e->mailbox, n * record_bytes((uint32_t)segment));
+    /* As one message it has been paid for. */
+    mailbox_prepay(&e->mailbox,
+                   n * record_bytes((uint32_t)segment) - record_bytes((uint32_t)n_bytes));
 }
 
-static void intake_packet(struct endpoint *e, struct mmsghdr *m)
+/* is_valid: it is JSON, if it is one datagram. */
+static void intake_packet(struct endpoint *e, struct mmsghdr *m, bool is_valid)
 {
-    size_t segment, left = m->msg_len, n_valid = 0;
-    struct arrival a = arrival_of(m, &e->settings.address, &segment);
+    struct arrival a;
+    size_t segment = arrival_begin(&a, m, &e->settings.address);
+    size_t left = m->msg_len, n_valid = is_valid && segment == left;
 
     if (segment < left)
         begin_train(e, left, segment);
@@ -298,7 +303,28 @@ static void intake_packet(struct endpoint *e, struct mmsghdr *m)
         a.bytes += a.n_bytes;
         left -= a.n_bytes;
     } while (left > 0);
-    mailbox_refund(&e->mailbox);
+}
+
+/* How many of the first of n packets are valid, if each is one datagram: as count_valid. */
+static size_t count_valid_packets(const struct endpoint *e, const struct mmsghdr *m, size_t n)
+{
+    size_t n_alike = 1;
+
+    while (n_alike < n && n_alike < ROW_PACKETS && m[n_alike].msg_len == m->msg_len)
+        n_alike++;
+    return n_alike > 1 && e->settings.format == FORMAT_JSON
+               ? json_text_count_valid(&(struct json_texts){m->msg_hdr.msg_iov->iov_base,
+                                                            m->msg_len, BUFFER_STRIDE, n_alike})
+               : 0;
+}
+
+static void prepay(struct endpoint *e, const struct mmsghdr *m, size_t n)
+{
+    uint64_t bytes = 0;
+
+    for (size_t i = 0; i < n; i++)
+        bytes += record_bytes(m[i].msg_len);
+    mailbox_prepay(&e->mailbox, bytes);
 }
 
 /* For who decides when to look again (core/coalesce.h). */
@@ -364,6 +390,22 @@ static void end(struct receive_batch *b)
     DURABLE_STEP();
 }
 
+/* n packets, in buffers that lie one behind the other. */
+static void intake_packets(struct endpoint *e, struct mmsghdr *m, size_t n, bool is_shard)
+{
+    size_t n_valid = 0;
+
+    prepay(e, m, n);
+    for (size_t i = 0; i < n; i++) {
+        if (n_valid == 0)
+            n_valid = count_valid_packets(e, &m[i], n - i);
+        if (!is_shard || !is_for_everybody(&m[i].msg_hdr))
+            intake_packet(e, &m[i], n_valid > 0);
+        n_valid -= n_valid > 0;
+    }
+    mailbox_refund(&e->mailbox);
+}
+
 static void flush_if_due(struct worker *w)
 {
     if (w->n_unflushed >= FLUSH_DATAGRAMS)
@@ -413,9 +455,7 @@ void intake_take(struct receive_batch *b, struct endpoint *e, int n)
     uint64_t before = e->ledger->datagrams;
 
     begin(b, e, BATCH_TAKEN);
-    for (int i = 0; i < n; i++)
-        if (!is_for_everybody(&b->messages[i].msg_hdr))
-            intake_packet(e, &b->messages[i]);
+    intake_packets(e, b->messages, (size_t)n, true);
     end(b);
     rearm(b, n);
     e->worker->n_unflushed += (uint32_t)(e->ledger->datagrams - before);
@@ -428,8 +468,8 @@ void intake_take(struct receive_batch *b, struct endpoint *e, int n)
 /* Goes on behind *n_done messages, which it counts down. Returns how many datagrams it was. */
 static uint64_t resume_packet(struct endpoint *e, struct mmsghdr *m, uint64_t *n_done)
 {
-    size_t segment, left = m->msg_len;
-    struct arrival a = arrival_of(m, &e->settings.address, &segment);
+    struct arrival a;
+    size_t segment = arrival_begin(&a, m, &e->settings.address), left = m->msg_len;
     uint64_t n = 0;
 
     do {
@@ -478,9 +518,8 @@ static int read_batch(struct receive_batch *b, struct endpoint_socket *s, unsign
     begin(b, e, is_shard ? BATCH_TAKEN : BATCH_IN_HAND);
     int n = recvmmsg(s->source.descriptor, b->messages, max, MSG_DONTWAIT, NULL);
     int rc = n < 0 ? -errno : n;
-    for (int i = 0; i < n; i++)
-        if (!is_shard || !is_for_everybody(&b->messages[i].msg_hdr))
-            intake_packet(e, &b->messages[i]);
+    if (n > 0)
+        intake_packets(e, b->messages, (size_t)n, is_shard);
     uint32_t n_datagrams = (uint32_t)(e->ledger->datagrams - b->head.state.datagrams);
     e->worker->n_unflushed += n_datagrams;
     if (n > 0)
@@ -492,8 +531,8 @@ static int read_batch(struct receive_batch *b, struct endpoint_socket *s, unsign
 
 static void show_packet(struct mmsghdr *m, datagram_seen seen, void *context)
 {
-    size_t segment, left = m->msg_len;
-    struct arrival a = arrival_of(m, NULL, &segment);
+    struct arrival a;
+    size_t segment = arrival_begin(&a, m, NULL), left = m->msg_len;
 
     do {
         a.n_bytes = left < segment ? left : segment;

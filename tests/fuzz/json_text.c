@@ -28,7 +28,7 @@ static void agree_padded(json_walk *walk, const uint8_t *data, size_t size, bool
 /* Exactly as much memory as may be read. */
 static void agree_row(json_row *row, const uint8_t *data, size_t size, bool valid)
 {
-    uint8_t *texts = malloc(ROW_TEXTS * size);
+    uint8_t *texts = malloc(row_bytes(size, ROW_GAP));
 
     HOLDS(texts != NULL);
     HOLDS(row_agrees(row, data, size, valid, texts));
@@ -39,7 +39,8 @@ static void agree_row(json_row *row, const uint8_t *data, size_t size, bool vali
 static void agree_cut(json_row *row, const uint8_t *data, size_t size)
 {
     for (size_t n_texts = 2; n_texts <= ROW_TEXTS; n_texts *= 2) {
-        size_t each = size / n_texts, n = row(data, each, n_texts);
+        size_t each = size / n_texts;
+        size_t n = row(&(struct json_texts){data, each, each, n_texts});
 
         for (size_t i = 0; i < n; i++)
             HOLDS(json_text_is_valid(data + i * each, each));

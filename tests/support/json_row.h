@@ -8,6 +8,13 @@
 #include <string.h>
 
 #define ROW_TEXTS 8 /* as many are walked side by side at most */
+#define ROW_GAP   7 /* bytes between two that are apart */
+
+/* Bytes of a row of texts of n bytes. */
+static inline size_t row_bytes(size_t n, size_t gap)
+{
+    return ROW_TEXTS * n + (ROW_TEXTS - 1) * gap;
+}
 
 static inline void row_fill(uint8_t *text, size_t n)
 {
@@ -18,27 +25,43 @@ static inline void row_fill(uint8_t *text, size_t n)
 
 /*
  * Puts a text, of two bytes or more, at each place of a row of others that are valid, and at
- * several. texts: room for ROW_TEXTS of them.
+ * several. memory: row_bytes of it; between two lies what would do harm.
  */
-static inline bool row_agrees(json_row *row, const void *text, size_t n, bool is_valid,
-                              uint8_t *texts)
+static inline bool row_agrees_apart(json_row *row, const struct json_texts *text, bool is_valid,
+                                    uint8_t *memory)
 {
-    const uint8_t *bytes = text;
-    bool is_for_rows = is_valid && (bytes[0] | 0x20) == '{' && (bytes[n - 1] | 0x20) == '}';
+    size_t n = text->n, stride = text->stride;
+    struct json_texts texts = {memory, n, stride, ROW_TEXTS};
+    bool is_for_rows =
+        is_valid && (text->first[0] | 0x20) == '{' && (text->first[n - 1] | 0x20) == '}';
 
+    memset(memory, '"', row_bytes(n, stride - n));
     for (size_t i = 0; i < ROW_TEXTS; i++)
-        row_fill(texts + i * n, n);
-    size_t at_once = row(texts, n, ROW_TEXTS);
+        row_fill(memory + i * stride, n);
+    size_t at_once = row(&texts);
     if ((at_once > 0) != (n <= 256))
         return false;
     for (size_t i = 0; i < at_once; i++) {
-        memcpy(texts + i * n, bytes, n);
-        if (row(texts, n, ROW_TEXTS) != (is_for_rows ? at_once : 0))
+        memcpy(memory + i * stride, text->first, n);
+        if (row(&texts) != (is_for_rows ? at_once : 0))
             return false;
         if (i % 2 == 0)
-            row_fill(texts + i * n, n);
+            row_fill(memory + i * stride, n);
     }
     return true;
+}
+
+/* One behind the other, and apart. memory: row_bytes(n, ROW_GAP). Ends where that ends. */
+static inline bool row_agrees(json_row *row, const void *text, size_t n, bool is_valid,
+                              uint8_t *memory)
+{
+    struct json_texts one = {text, n, n, 1};
+    size_t unused = row_bytes(n, ROW_GAP) - row_bytes(n, 0);
+
+    if (!row_agrees_apart(row, &one, is_valid, memory + unused))
+        return false;
+    one.stride = n + ROW_GAP;
+    return row_agrees_apart(row, &one, is_valid, memory);
 }
 
 #endif

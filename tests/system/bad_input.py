@@ -3,6 +3,7 @@
 
 import base64
 import os
+import signal
 
 from msgd_test import Story, main, send_udp, udp_socket
 
@@ -66,6 +67,25 @@ class BadInput(Story):
         ledger = self.msgd.ledger("thermo")
         good = sum(reason is None for _, _, reason in TABLE)
         self.assertEqual((ledger["received"], ledger["delivered"]), (len(TABLE), good))
+
+    def test_those_of_one_length_that_are_read_at_once_are_judged_each_by_itself(self):
+        """Short texts of one length are validated side by side; which of them are wrong is another matter each time."""
+        consumer = self.msgd.receive("thermo")
+        for n in (2, 40, 64, 100, 128, 256, 300):
+            with self.subTest(f"{n} bytes"):
+                good = b"[" + b" " * (n - 2) + b"]"
+                bad = [b"[" + b"]" * (n - 1), b"{" + b" " * (n - 2) + b"]", b"x" * n, b"\x1e" + b" " * (n - 1)]
+                datagrams = [bad[i // 7 % len(bad)] if i * i % 7 == 2 else good for i in range(60)]
+                before = self.msgd.ledger("thermo")["received"]
+                os.kill(self.msgd.pid, signal.SIGSTOP)
+                send_udp("127.0.0.1", consumer.port, datagrams)
+                os.kill(self.msgd.pid, signal.SIGCONT)
+                self.msgd.sent["thermo"] += len(datagrams)
+                self.msgd.wait_for_ledger("thermo", received=before + len(datagrams))
+                n_good = datagrams.count(good)
+                self.assertEqual(consumer.payloads(n_good), [good.decode()] * n_good)
+                entries = self.msgd.call("Quarantine", name="thermo", payload=True)["entries"][n_good - len(datagrams):]
+                self.assertEqual([base64.b64decode(e["payload_base64"]) for e in entries], [d for d in datagrams if d != good])
 
     def test_what_was_refused_is_kept_as_evidence(self):
         port = self.msgd.receive("thermo", max_message_bytes=1000).port

@@ -62,7 +62,7 @@ static inline void variant_says(const struct json_variant *v, struct fence *f, c
     }
     if (v->row == NULL || t->n < 2 || t->n > MAX_ROW_TEXT)
         return;
-    text = f->memory + f->n - ROW_TEXTS * t->n;
+    text = f->memory + f->n - row_bytes(t->n, ROW_GAP);
     cr_assert(row_agrees(v->row, t->bytes, t->n, is_valid, text), "%s: %s, row", t->name, v->name);
 }
 
