@@ -180,7 +180,7 @@ struct msgd_message {
     const void *data; /* length bytes, not ended by NUL; the datagram's payload as it came */
     size_t length;
     uint64_t seq;    /* counts the endpoint's messages from 1; a gap is a dropped message */
-    int64_t time_ns; /* when the kernel received it, CLOCK_REALTIME */
+    int64_t time_ns; /* when the kernel received it, CLOCK_REALTIME; see libmsgd(3) */
     struct msgd_address from;
     struct msgd_address to; /* the address that the sender used */
     int is_redelivered;     /* a consumer was given it before and did not release it */

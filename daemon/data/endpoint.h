@@ -19,6 +19,8 @@ struct endpoint_socket {
     int family;          /* AF_INET, AF_INET6 */
     uint64_t note;       /* udp_socket_adopt */
     bool has_trains;     /* its last packets were of many datagrams */
+    bool is_last_timed;  /* data/receive_times.h: the kernel does not tell when each one came */
+    int64_t before_ns;   /* what is read next came after that, by CLOCK_REALTIME; 0: not known */
 };
 
 /* Within the endpoint, so that removing one needs no memory. */

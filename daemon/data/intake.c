@@ -5,6 +5,7 @@
 
 #include "daemon/data/evidence.h"
 #include "daemon/data/framed.h"
+#include "daemon/data/receive_times.h"
 #include "daemon/data/shard.h"
 #include "daemon/data/spooling.h"
 #include "daemon/data/tap.h"
@@ -30,7 +31,7 @@
 /* Buffers are an odd number of cache lines apart, so that their beginnings do not share a cache
  * set. */
 #define BUFFER_STRIDE (BUFFER_BYTES + JSON_TEXT_SLACK + 7 * 64)
-#define CONTROL_BYTES 128
+#define CONTROL_BYTES 128 /* the kernel's, and a time: 96 at most */
 /* Of trains, 64 KiB each at most, a read takes fewer: what it copies is to stay in the cache. */
 #define BATCH_TRAINS      16
 #define TRAIN_DATAGRAMS   8 /* on average, at least */
@@ -246,14 +247,24 @@ static size_t read_control(struct record *meta, struct msghdr *h)
     return segment;
 }
 
+/* One that has been read. */
+struct packet {
+    struct mmsghdr *m;
+    int64_t time_ns;    /* if the kernel has not told it */
+    bool is_valid_text; /* if it is one datagram */
+};
+
 /*
  * The first datagram of a packet, whose length is not said yet. to: where its socket is bound, or
  * NULL; the kernel says more where that is not one address. Returns the length of each but the
  * last.
  */
-static inline size_t arrival_begin(struct arrival *a, struct mmsghdr *m, const struct address *to)
+static inline size_t arrival_begin(struct arrival *a, const struct packet *p,
+                                   const struct address *to)
 {
-    *a = (struct arrival){.meta = {.to_port = to != NULL ? to->port : 0},
+    struct mmsghdr *m = p->m;
+
+    *a = (struct arrival){.meta = {.time_ns = p->time_ns, .to_port = to != NULL ? to->port : 0},
                           .bytes = m->msg_hdr.msg_iov->iov_base,
                           .is_truncated = (m->msg_hdr.msg_flags & MSG_TRUNC) != 0};
     if (to != NULL)
@@ -283,12 +294,11 @@ static void begin_train(struct endpoint *e, size_t n_bytes, size_t segment)
                    n * record_bytes((uint32_t)segment) - record_bytes((uint32_t)n_bytes));
 }
 
-/* is_valid: it is JSON, if it is one datagram. */
-static void intake_packet(struct endpoint *e, struct mmsghdr *m, bool is_valid)
+static void intake_packet(struct endpoint *e, const struct packet *p)
 {
     struct arrival a;
-    size_t segment = arrival_begin(&a, m, &e->settings.address);
-    size_t left = m->msg_len, n_valid = is_valid && segment == left;
+    size_t segment = arrival_begin(&a, p, &e->settings.address);
+    size_t left = p->m->msg_len, n_valid = p->is_valid_text && segment == left;
 
     if (segment < left)
         begin_train(e, left, segment);
@@ -333,10 +343,8 @@ static void note_arrivals(struct worker *w, struct endpoint_socket *s, struct re
 {
     const struct endpoint *e = s->endpoint;
     struct arrivals *a = &w->arrivals;
-    struct record last = {0};
 
-    (void)!read_control(&last, &b->messages[n - 1].msg_hdr);
-    a->last_clock_ns = last.time_ns;
+    a->last_clock_ns = s->before_ns;
     a->n_packets += n;
     a->n_datagrams += n_datagrams;
     s->has_trains = n_datagrams >= n * TRAIN_DATAGRAMS;
@@ -390,18 +398,28 @@ static void end(struct receive_batch *b)
     DURABLE_STEP();
 }
 
-/* n packets, in buffers that lie one behind the other. */
-static void intake_packets(struct endpoint *e, struct mmsghdr *m, size_t n, bool is_shard)
+/* What one read has found, in buffers that lie one behind the other. */
+struct packets {
+    struct mmsghdr *m;
+    uint32_t n;
+    bool is_shard;
+    struct spread times; /* of those with which the kernel has not told it */
+};
+
+static void intake_packets(struct endpoint *e, const struct packets *p)
 {
     size_t n_valid = 0;
 
-    prepay(e, m, n);
-    for (size_t i = 0; i < n; i++) {
+    prepay(e, p->m, p->n);
+    for (uint32_t i = 0; i < p->n; i++) {
+        struct packet packet = {&p->m[i], spread_at(&p->times, i), false};
+
         if (n_valid == 0)
-            n_valid = count_valid_packets(e, &m[i], n - i);
-        if (!is_shard || !is_for_everybody(&m[i].msg_hdr))
-            intake_packet(e, &m[i], n_valid > 0);
-        n_valid -= n_valid > 0;
+            n_valid = count_valid_packets(e, packet.m, p->n - i);
+        packet.is_valid_text = n_valid > 0;
+        n_valid -= packet.is_valid_text;
+        if (!p->is_shard || !is_for_everybody(&packet.m->msg_hdr))
+            intake_packet(e, &packet);
     }
     mailbox_refund(&e->mailbox);
 }
@@ -442,6 +460,7 @@ int intake_fill(struct receive_batch *b, struct endpoint_socket *s)
     DURABLE_STEP();
     int n = recvmmsg(s->source.descriptor, b->messages, BATCH_DATAGRAMS, MSG_DONTWAIT, NULL);
     if (n > 0) {
+        (void)receive_times_read(s, b->messages, (size_t)n);
         note_arrivals(s->shard->worker, s, b, (uint32_t)n, count_datagrams(b, n));
         return n;
     }
@@ -455,7 +474,9 @@ void intake_take(struct receive_batch *b, struct endpoint *e, int n)
     uint64_t before = e->ledger->datagrams;
 
     begin(b, e, BATCH_TAKEN);
-    intake_packets(e, b->messages, (size_t)n, true);
+    struct packets packets = {b->messages, (uint32_t)n, true,
+                              receive_times_found(b->messages, (size_t)n)};
+    intake_packets(e, &packets);
     end(b);
     rearm(b, n);
     e->worker->n_unflushed += (uint32_t)(e->ledger->datagrams - before);
@@ -466,10 +487,10 @@ void intake_take(struct receive_batch *b, struct endpoint *e, int n)
 /* ---- A predecessor's packet ---- */
 
 /* Goes on behind *n_done messages, which it counts down. Returns how many datagrams it was. */
-static uint64_t resume_packet(struct endpoint *e, struct mmsghdr *m, uint64_t *n_done)
+static uint64_t resume_packet(struct endpoint *e, const struct packet *p, uint64_t *n_done)
 {
     struct arrival a;
-    size_t segment = arrival_begin(&a, m, &e->settings.address), left = m->msg_len;
+    size_t segment = arrival_begin(&a, p, &e->settings.address), left = p->m->msg_len;
     uint64_t n = 0;
 
     do {
@@ -486,16 +507,28 @@ static uint64_t resume_packet(struct endpoint *e, struct mmsghdr *m, uint64_t *n
     return n;
 }
 
+/* How many packets a predecessor has read; their pointers become this process's. */
+static size_t find_packets(struct receive_batch *b)
+{
+    size_t n = 0;
+
+    for (; n < BATCH_DATAGRAMS && b->messages[n].msg_len <= BUFFER_BYTES; n++)
+        aim(b, n, &b->messages[n].msg_hdr, &b->vectors[n]);
+    return n;
+}
+
 void intake_resume(struct receive_batch *b, struct endpoint *e, uint64_t n_done)
 {
     uint64_t datagrams = b->head.state.datagrams;
+    size_t n = find_packets(b);
 
-    for (size_t i = 0; i < BATCH_DATAGRAMS && b->messages[i].msg_len <= BUFFER_BYTES; i++) {
-        struct mmsghdr m = b->messages[i]; /* whose pointers were another process's */
-        struct iovec vector;
-        aim(b, i, &m.msg_hdr, &vector);
-        if (b->head.state.stage != BATCH_TAKEN || !is_for_everybody(&m.msg_hdr))
-            datagrams += resume_packet(e, &m, &n_done);
+    if (n > 0) {
+        struct spread times = receive_times_found(b->messages, n);
+        for (size_t i = 0; i < n; i++) {
+            struct packet p = {&b->messages[i], times.last_ns, false};
+            if (b->head.state.stage != BATCH_TAKEN || !is_for_everybody(&p.m->msg_hdr))
+                datagrams += resume_packet(e, &p, &n_done);
+        }
     }
     e->ledger->datagrams = datagrams;
     end(b);
@@ -518,8 +551,11 @@ static int read_batch(struct receive_batch *b, struct endpoint_socket *s, unsign
     begin(b, e, is_shard ? BATCH_TAKEN : BATCH_IN_HAND);
     int n = recvmmsg(s->source.descriptor, b->messages, max, MSG_DONTWAIT, NULL);
     int rc = n < 0 ? -errno : n;
-    if (n > 0)
-        intake_packets(e, b->messages, (size_t)n, is_shard);
+    if (n > 0) {
+        struct packets packets = {b->messages, (uint32_t)n, is_shard,
+                                  receive_times_read(s, b->messages, (size_t)n)};
+        intake_packets(e, &packets);
+    }
     uint32_t n_datagrams = (uint32_t)(e->ledger->datagrams - b->head.state.datagrams);
     e->worker->n_unflushed += n_datagrams;
     if (n > 0)
@@ -532,7 +568,7 @@ static int read_batch(struct receive_batch *b, struct endpoint_socket *s, unsign
 static void show_packet(struct mmsghdr *m, datagram_seen seen, void *context)
 {
     struct arrival a;
-    size_t segment = arrival_begin(&a, m, NULL), left = m->msg_len;
+    size_t segment = arrival_begin(&a, &(struct packet){.m = m}, NULL), left = m->msg_len;
 
     do {
         a.n_bytes = left < segment ? left : segment;
@@ -559,10 +595,12 @@ static bool read_batches(struct receive_batch *b, struct endpoint_socket *s, uns
 {
     struct endpoint *e = s->endpoint;
     bool is_empty = false;
+    unsigned n_packets = 0;
 
     for (unsigned i = 0; i < max && !is_empty; i++) {
         int n_asked = s->has_trains ? BATCH_TRAINS : BATCH_DATAGRAMS;
         int n = read_batch(b, s, (unsigned)n_asked);
+        n_packets += n > 0 ? (unsigned)n : 0;
         flush_if_due(e->worker);
         if (n == -ENOMEM)
             break;
@@ -571,6 +609,7 @@ static bool read_batches(struct receive_batch *b, struct endpoint_socket *s, uns
     }
     if (!is_empty)
         e->worker->arrivals.is_more = true;
+    receive_times_turn(s, n_packets, is_empty);
     read_drops_if_due(e);
     return is_empty;
 }
