@@ -17,10 +17,10 @@ struct endpoint_socket {
     struct endpoint *endpoint;
     struct shard *shard; /* that it is of; NULL: the endpoint's worker reads it */
     int family;          /* AF_INET, AF_INET6 */
-    uint64_t note;       /* udp_socket_adopt */
     bool has_trains;     /* its last packets were of many datagrams */
     bool is_last_timed;  /* data/receive_times.h: the kernel does not tell when each one came */
     int64_t before_ns;   /* what is read next came after that, by CLOCK_REALTIME; 0: not known */
+    uint64_t note;       /* udp_socket_adopt */
 };
 
 /* Within the endpoint, so that removing one needs no memory. */
