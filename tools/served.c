@@ -23,6 +23,50 @@ static void close_once(int *fd)
     *fd = -1;
 }
 
+/*
+ * To be called before a descriptor is closed: another command that is being started has all of them
+ * until its program runs, and so long epoll would go on to name this struct, which may be freed.
+ */
+static void unwatch(const struct served *v, int fd)
+{
+    if (fd >= 0)
+        (void)!epoll_ctl(v->epoll, EPOLL_CTL_DEL, fd, NULL);
+}
+
+static void abort_session(struct served *v, const char *reason)
+{
+    if (v->s == NULL)
+        return;
+    unwatch(v, msgd_session_fd(v->s));
+    v->s = msgd_session_abort(v->s, reason);
+}
+
+static void close_session(struct served *v)
+{
+    unwatch(v, msgd_session_fd(v->s));
+    (void)!msgd_session_close(v->s, 0);
+    v->s = NULL;
+}
+
+static void close_input(struct served *v)
+{
+    unwatch(v, v->command.input);
+    close_once(&v->command.input);
+}
+
+/* Waits for the command, which closes all but its output. */
+static int finish_command(struct served *v)
+{
+    int output = v->command.output;
+    unwatch(v, v->command.input);
+    unwatch(v, v->command.pidfd);
+    v->command.output = -1;
+    int status = command_finish(&v->command);
+    v->command.output = output;
+    v->has_command = false;
+    return status;
+}
+
 /* ---- Beginning ---- */
 
 #define N_VARIABLES 5
@@ -44,14 +88,13 @@ static int describe(const struct msgd_offer *offer, char *variables[N_VARIABLES 
     return 0;
 }
 
-static int watch(struct served *v, int epoll, int fd, uint32_t events)
+static int watch(struct served *v, int fd, uint32_t events)
 {
     struct epoll_event event = {.events = events, .data.ptr = v};
-    return epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) == 0 ? 0 : -errno;
+    return epoll_ctl(v->epoll, EPOLL_CTL_ADD, fd, &event) == 0 ? 0 : -errno;
 }
 
-static int start_command(struct served *v, const struct msgd_offer *offer, const char *command,
-                         int epoll)
+static int start_command(struct served *v, const struct msgd_offer *offer, const char *command)
 {
     char *variables[N_VARIABLES + 1] = {NULL};
     int error = describe(offer, variables);
@@ -62,11 +105,11 @@ static int start_command(struct served *v, const struct msgd_offer *offer, const
     if (error != 0)
         return error;
     v->is_command = v->has_command = true;
-    error = watch(v, epoll, v->command.pidfd, EPOLLIN | EPOLLET);
+    error = watch(v, v->command.pidfd, EPOLLIN | EPOLLET);
     if (error == 0)
-        error = watch(v, epoll, v->command.input, EPOLLOUT | EPOLLET);
+        error = watch(v, v->command.input, EPOLLOUT | EPOLLET);
     if (error == 0)
-        error = watch(v, epoll, v->command.output, EPOLLIN | EPOLLET);
+        error = watch(v, v->command.output, EPOLLIN | EPOLLET);
     return error;
 }
 
@@ -79,18 +122,18 @@ int served_new(struct served **out, struct msgd_session *s, const struct msgd_of
         msgd_session_abort(s, "no_memory");
         return -ENOMEM;
     }
-    *v = (struct served){.s = s, .name = offer->name, .kill_ms = INT64_MAX};
+    *v = (struct served){.epoll = epoll, .s = s, .name = offer->name, .kill_ms = INT64_MAX};
     snprintf(v->id, sizeof v->id, "%s", offer->session);
     json_writer_init(&v->input);
     lines_init(&v->output, MSGD_TEXT_MAX);
-    int error = watch(v, epoll, msgd_session_fd(s), EPOLLIN);
+    int error = watch(v, msgd_session_fd(s), EPOLLIN);
     if (error == 0 && command != NULL)
-        error = start_command(v, offer, command, epoll);
+        error = start_command(v, offer, command);
     if (error == 0) {
         *out = v;
         return 0;
     }
-    v->s = msgd_session_abort(v->s, "server failed");
+    abort_session(v, "server failed");
     (void)served_free(v);
     return error;
 }
@@ -99,23 +142,25 @@ int served_new(struct served **out, struct msgd_session *s, const struct msgd_of
 
 void served_end(struct served *v, const char *reason, int64_t now_ms)
 {
-    v->s = msgd_session_abort(v->s, reason);
+    abort_session(v, reason);
     if (!v->has_command || v->kill_ms != INT64_MAX)
         return;
-    close_once(&v->command.input);
+    close_input(v);
     command_signal(&v->command, SIGTERM);
     v->kill_ms = now_ms + SERVED_GRACE_MS;
 }
 
 struct served *served_free(struct served *v)
 {
-    v->s = msgd_session_abort(v->s, "server ended");
+    abort_session(v, "server ended");
     if (v->has_command) {
         command_signal(&v->command, SIGKILL);
-        command_finish(&v->command);
+        (void)finish_command(v);
     }
-    if (v->is_command)
+    if (v->is_command) {
+        unwatch(v, v->command.output);
         close_once(&v->command.output);
+    }
     json_writer_deinit(&v->input);
     lines_deinit(&v->output);
     free(v);
@@ -191,7 +236,7 @@ static bool feed(struct served *v)
         if (n < 0 && errno == EAGAIN)
             return false;
         if (n < 0)
-            close_once(&v->command.input); /* a command need not read */
+            close_input(v); /* a command need not read */
         else
             v->input_at += (size_t)n;
     }
@@ -205,7 +250,7 @@ static int feed_messages(struct served *v)
         if (rc < 0)
             return rc;
         if (rc == 0 && v->is_finished)
-            close_once(&v->command.input);
+            close_input(v);
         if (rc == 0)
             break;
     }
@@ -269,11 +314,7 @@ static bool has_exited(const struct served *v)
 /* Waits for the command, which has ended; its output may hold more. */
 static void reap(struct served *v)
 {
-    int output = v->command.output;
-    v->command.output = -1;
-    int status = command_finish(&v->command);
-    v->command.output = output;
-    v->has_command = false;
+    int status = finish_command(v);
     if (status == 0 || v->kill_ms != INT64_MAX)
         return;
     if (WIFSIGNALED(status))
@@ -320,11 +361,9 @@ enum served_outcome served_go_on(struct served *v, int64_t now_ms)
         error = take_lines(v);
     if (error == 0)
         error = finish(v);
-    if (error != 0) {
+    if (error != 0)
         fail(v, now_ms);
-    } else if (msgd_session_state(v->s) == MSGD_SESSION_DONE) {
-        (void)!msgd_session_close(v->s, 0);
-        v->s = NULL;
-    }
+    else if (msgd_session_state(v->s) == MSGD_SESSION_DONE)
+        close_session(v);
     return v->s == NULL ? await_command(v, now_ms) : SERVED_GOES_ON;
 }

@@ -18,6 +18,7 @@
 struct served {
     struct served *previous, *next; /* of all that are served */
     bool is_over;                   /* for the server, which frees it a little later */
+    int epoll;                      /* the server's */
     struct msgd_session *s;         /* NULL once it has ended */
     char id[33];                    /* the session's */
     const char *name;               /* of the endpoint */

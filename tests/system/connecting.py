@@ -122,7 +122,7 @@ class Talking(Conversation):
         self.assertIn("stdin, line 2: too large", result.stderr)
 
     def test_twenty_clients_at_once(self):
-        msgd, _ = self.serve(command="cat")
+        msgd, server = self.serve(command="cat")
         lines = [f"{n}" for n in range(2000)]
         clients = []
         for n in range(20):
@@ -132,7 +132,7 @@ class Talking(Conversation):
             with open(path, "rb") as file:
                 clients.append(msgd.spawn("msgconnect", "talk", stdin=file))
         for n, client in enumerate(clients):
-            self.assertEqual(client.wait(60), 0, client.stderr)
+            self.assertEqual(client.wait(60), 0, client.stderr + server.stderr)
             self.assertEqual(client.lines(), [f"{n + 1}{line}" for line in lines])
         wait_until(lambda: msgd.endpoint("talk")["sessions"] == [], 10, "all sessions to be over")
 
