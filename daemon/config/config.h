@@ -53,6 +53,7 @@ struct config {
     struct cpu_list workers_cpus; /* empty, or at least one for each */
     int64_t poll_us;              /* or MICROSECONDS_AUTO */
     int64_t coalesce_us;          /* the same */
+    uint32_t anticipate_percent;  /* of a worker's core */
     struct port_span port_range;
     struct port_span session_port_range;
     struct config_limits limits;

@@ -104,6 +104,7 @@ int config_init_defaults(struct config *config, const struct config_environment 
         .workers = 1,
         .poll_us = MICROSECONDS_AUTO,
         .coalesce_us = MICROSECONDS_AUTO,
+        .anticipate_percent = 10,
         .port_range = {10000, 24999},
         .session_port_range = {25000, 29999},
         .limits = {.quota = {.endpoints_per_uid = 16384,

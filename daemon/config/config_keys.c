@@ -86,6 +86,15 @@ static int read_coalesce_us(struct reader *r, json_t *value, const struct place 
     return read_pause_us(r, value, place, &r->config->coalesce_us);
 }
 
+static int read_anticipate_percent(struct reader *r, json_t *value, const struct place *place)
+{
+    int64_t percent = r->config->anticipate_percent;
+    int outcome = reader_integer(r, value, place, 0, 100, &percent);
+
+    r->config->anticipate_percent = (uint32_t)percent;
+    return outcome;
+}
+
 static int read_port_range(struct reader *r, json_t *value, const struct place *place)
 {
     return reader_ports(r, value, place, &r->config->port_range);
@@ -224,12 +233,19 @@ static int read_limits(struct reader *r, json_t *value, const struct place *plac
 
 /* Limits come before the endpoints that are held to them, and workers before their CPUs. */
 static const struct key keys[] = {
-    {"control", read_control},       {"state", read_state},
-    {"workers", read_workers},       {"workers_cpus", read_workers_cpus},
-    {"poll_us", read_poll_us},       {"coalesce_us", read_coalesce_us},
-    {"port_range", read_port_range}, {"session_port_range", read_session_port_range},
-    {"limits", read_limits},         {"policy", read_policy},
-    {"endpoints", read_endpoints},   {NULL, NULL},
+    {"control", read_control},
+    {"state", read_state},
+    {"workers", read_workers},
+    {"workers_cpus", read_workers_cpus},
+    {"poll_us", read_poll_us},
+    {"coalesce_us", read_coalesce_us},
+    {"anticipate_percent", read_anticipate_percent},
+    {"port_range", read_port_range},
+    {"session_port_range", read_session_port_range},
+    {"limits", read_limits},
+    {"policy", read_policy},
+    {"endpoints", read_endpoints},
+    {NULL, NULL},
 };
 
 int config_keys_read(struct reader *r, json_t *root)

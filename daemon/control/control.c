@@ -191,6 +191,7 @@ static int start_workers(struct control *control)
         .max_sources = control->config.limits.sources,
         .poll_ns = ns_or_auto(control->config.poll_us, AUTO_POLL_NS),
         .coalesce_ns = ns_or_auto(control->config.coalesce_us, AUTO_COALESCE_NS),
+        .anticipate_percent = control->config.anticipate_percent,
         .reply_cache_bytes = control->config.limits.reply_cache_bytes,
         .link_arena_bytes = LINK_ARENA_BYTES,
         .vault = control->vault,

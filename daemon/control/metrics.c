@@ -221,6 +221,8 @@ static void put_workers(FILE *out, const struct metrics *m)
         sum.answers_suppressed += m->workers[i].answers_suppressed;
         sum.answers_limited += m->workers[i].answers_limited;
         sum.reads_coalesced += m->workers[i].reads_coalesced;
+        sum.reads_anticipated += m->workers[i].reads_anticipated;
+        sum.anticipation_ns += m->workers[i].anticipation_ns;
         sum.bytes_resident += m->workers[i].bytes_resident;
     }
     put_sum(out, "quarantine_missed_total", "counter",
@@ -240,6 +242,10 @@ static void put_workers(FILE *out, const struct metrics *m)
             "Answers of msgd's own refused by answers_per_source.", sum.answers_limited);
     put_sum(out, "reads_coalesced_total", "counter",
             "Reads before which a worker let datagrams gather.", sum.reads_coalesced);
+    put_sum(out, "reads_anticipated_total", "counter",
+            "Reads for which a worker was awake, since they were due.", sum.reads_anticipated);
+    put_sum(out, "anticipation_microseconds_total", "counter",
+            "What workers have used to be awake for what is due.", sum.anticipation_ns / 1000);
     put_sum(out, "arena_bytes", "gauge", "Memory that messages lie in.", sum.bytes_resident);
 }
 

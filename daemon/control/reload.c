@@ -38,6 +38,7 @@ static void keep_fixed(struct config *now, struct config *fresh)
     warn_if(!cpu_list_equals(&now->workers_cpus, &fresh->workers_cpus), "workers_cpus");
     warn_if(now->poll_us != fresh->poll_us, "poll_us");
     warn_if(now->coalesce_us != fresh->coalesce_us, "coalesce_us");
+    warn_if(now->anticipate_percent != fresh->anticipate_percent, "anticipate_percent");
     keep_limits(&now->limits, &fresh->limits);
     fresh->socket_path = now->socket_path;
     fresh->state_directory = now->state_directory;
@@ -47,6 +48,7 @@ static void keep_fixed(struct config *now, struct config *fresh)
     fresh->workers_cpus = now->workers_cpus;
     fresh->poll_us = now->poll_us;
     fresh->coalesce_us = now->coalesce_us;
+    fresh->anticipate_percent = now->anticipate_percent;
 }
 
 static void swap(struct control *control, struct config *fresh)

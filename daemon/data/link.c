@@ -186,6 +186,7 @@ void link_publish(struct link *l)
     if (lane_publish(&l->lane)) {
         polling_yield(l->worker);
         wake(l);
+        polling_woke(l->worker);
     }
 }
 

@@ -10,6 +10,7 @@
 #include "daemon/core/mailbox.h"
 #include "daemon/core/reply_cache.h"
 #include "daemon/core/reply_limit.h"
+#include "daemon/core/rhythm.h"
 #include "daemon/core/spin.h"
 #include "daemon/core/yield.h"
 #include "daemon/data/event_source.h"
@@ -75,6 +76,9 @@ struct worker {
     struct spin spin;
     struct coalesce coalesce;
     struct yield yield;
+    struct rhythm rhythm;
+    bool is_looking;          /* for a datagram that is due */
+    bool is_shared;           /* somebody else ran on this core just before it came */
     bool has_slept;           /* before this turn */
     struct arrivals arrivals; /* of this turn */
     bool is_polling;          /* it looks for what comes next before it sleeps */
@@ -136,6 +140,8 @@ struct worker {
     _Atomic uint64_t answers_suppressed;
     _Atomic uint64_t answers_limited;
     _Atomic uint64_t reads_coalesced;
+    _Atomic uint64_t reads_anticipated;
+    _Atomic uint64_t anticipation_ns;
     _Atomic uint64_t chunks_resident;
 };
 

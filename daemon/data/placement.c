@@ -28,3 +28,18 @@ void placement_leave(int cpu, const cpu_set_t *former)
     if (cpu != PLACE_ANY)
         (void)!sched_setaffinity(0, sizeof(*former), former);
 }
+
+bool placement_move_away(void)
+{
+    int cpu = sched_getcpu();
+    cpu_set_t all, others;
+
+    if (cpu < 0 || sched_getaffinity(0, sizeof(all), &all) != 0)
+        return false;
+    others = all;
+    CPU_CLR((size_t)cpu, &others);
+    if (CPU_COUNT(&others) == 0 || sched_setaffinity(0, sizeof(others), &others) != 0)
+        return false;
+    (void)!sched_setaffinity(0, sizeof(all), &all);
+    return true;
+}

@@ -10,11 +10,15 @@
 #include "daemon/base/error.h"
 
 #include <sched.h>
+#include <stdbool.h>
 
 #define PLACE_ANY (-1)
 
 /* Moves this thread to a CPU; former: where it was. Nothing for PLACE_ANY. 0 or -errno. */
 int placement_enter(int cpu, cpu_set_t *former) MUST_USE;
 void placement_leave(int cpu, const cpu_set_t *former);
+/* Moves this thread to another CPU than the one that it is on; it may come back later. False: it
+ * cannot. */
+bool placement_move_away(void);
 
 #endif

@@ -526,6 +526,8 @@ void worker_info(const struct worker *w, struct worker_info *out)
         .answers_suppressed = atomic_load_explicit(&w->answers_suppressed, memory_order_relaxed),
         .answers_limited = atomic_load_explicit(&w->answers_limited, memory_order_relaxed),
         .reads_coalesced = atomic_load_explicit(&w->reads_coalesced, memory_order_relaxed),
+        .reads_anticipated = atomic_load_explicit(&w->reads_anticipated, memory_order_relaxed),
+        .anticipation_ns = atomic_load_explicit(&w->anticipation_ns, memory_order_relaxed),
         .bytes_resident =
             (uint64_t)atomic_load_explicit(&w->chunks_resident, memory_order_relaxed) *
             RING_CHUNK_BYTES,

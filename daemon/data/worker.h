@@ -100,9 +100,10 @@ struct worker_options {
     uint32_t answers_per_source; /* the same for what msgd itself answers */
     uint32_t max_sources;        /* of messages with ids that are remembered */
     uint32_t reply_cache_bytes;
-    uint64_t poll_ns;          /* it looks so long for what comes next before it sleeps; 0: never */
-    uint64_t coalesce_ns;      /* it lets datagrams gather for so long at most; 0: never */
-    uint64_t link_arena_bytes; /* virtual size of a consumer's arena */
+    uint64_t poll_ns;     /* it looks so long for what comes next before it sleeps; 0: never */
+    uint64_t coalesce_ns; /* it lets datagrams gather for so long at most; 0: never */
+    uint32_t anticipate_percent; /* of its core, to be awake for what is due; 0: never */
+    uint64_t link_arena_bytes;   /* virtual size of a consumer's arena */
     struct cookie_secret cookie_secret;
     struct vault *vault; /* outlives the worker */
     struct store *store; /* started; outlives the worker; NULL: nothing goes to disk */
@@ -486,6 +487,8 @@ struct worker_info {
     uint64_t answers_suppressed; /* would have been longer than what they answer */
     uint64_t answers_limited;    /* refused by answers_per_source */
     uint64_t reads_coalesced;    /* before which it let datagrams gather */
+    uint64_t reads_anticipated;  /* for which it was awake */
+    uint64_t anticipation_ns;    /* that this has taken, with what was in vain */
     uint64_t bytes_resident;     /* in arenas */
     struct session_info {
 #define X(name) uint64_t name;

@@ -6,7 +6,7 @@ import os
 import re
 import signal
 
-from msgd_test import IS_INSTRUMENTED, LONG, Story, build_path, main, send_udp
+from msgd_test import IS_INSTRUMENTED, LONG, Story, build_path, main, send_udp, wait_until
 
 MANY = 20000 if IS_INSTRUMENTED else 1000000 if LONG else 200000
 
@@ -64,10 +64,35 @@ class Bursts(Story):
                 self.flood("steady", "--count", MANY, "--window", "512", "--progress", progress)
                 self.assertEqual(drain.wait(60), 0, drain.stderr)
                 self.assertEqual(self.expect_exact("steady")["delivered"], MANY)
-                coalesced = int(re.search(r"^msgd_reads_coalesced_total (\d+)$", self.msgd.call("Metrics")["text"], re.M)[1])
+                coalesced = self.counter("reads_coalesced_total")
                 self.report("reads coalesced", coalesced)
                 if coalesce_us == 0:
                     self.assertEqual(coalesced, 0)
+
+    def counter(self, name):
+        return int(re.search(rf"^msgd_{name} (\d+)$", self.msgd.call("Metrics")["text"], re.M)[1])
+
+    def send_regularly(self, until, percent):
+        """200 datagrams a second, to a daemon that may use that much of a core to be awake for them."""
+        self.msgd = self.start({"anticipate_percent": percent})
+        drain = self.msgd.spawn("drain", "regular", "--verify")
+        drain.wait_for_stderr("attached")
+        flood = self.program([build_path("flood"), "127.0.0.1", self.msgd.endpoint("regular")["port"], "--rate", 200, "--seconds", 60])
+        wait_until(until, 30, "enough to have come")
+        self.assertEqual(flood.stop(), 0, flood.stderr)
+        self.msgd.sent["regular"] = json.loads(flood.stdout)["sent"]
+        self.expect_exact("regular")
+        self.assertEqual(drain.stop(), 0, drain.stderr)
+        seen = json.loads(drain.stdout)
+        self.assertEqual((seen["torn"], seen["gaps"]), (0, 0))
+
+    def test_a_worker_is_awake_for_what_comes_regularly(self):
+        self.send_regularly(lambda: self.counter("reads_anticipated_total") > 0, 100)
+        self.assertGreater(self.counter("anticipation_microseconds_total"), 0)
+
+    def test_a_worker_without_a_share_for_it_is_awake_for_nothing(self):
+        self.send_regularly(lambda: self.msgd.ledger("regular")["received"] >= 100, 0)
+        self.assertEqual(self.counter("reads_anticipated_total"), 0)
 
     def test_both_sockets_of_a_wildcard_count_into_one_ledger(self):
         self.msgd.register("both", address="*", receive_buffer_bytes=8192)

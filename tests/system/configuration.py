@@ -68,7 +68,7 @@ class Errors(Story):
 
     def test_the_file_of_the_manual_is_good(self):
         path = self.config(json.dumps({
-            "control": {"socket": "/run/msgd/msgd.sock"}, "state": "/var/lib/msgd", "workers": 1, "workers_cpus": str(min(os.sched_getaffinity(0))), "poll_us": "auto", "coalesce_us": 0,
+            "control": {"socket": "/run/msgd/msgd.sock"}, "state": "/var/lib/msgd", "workers": 1, "workers_cpus": str(min(os.sched_getaffinity(0))), "poll_us": "auto", "coalesce_us": 0, "anticipate_percent": 100,
             "port_range": [10000, 24999], "session_port_range": [25000, 29999],
             "limits": {"endpoints_per_uid": 16384, "mailbox_bytes_per_uid": 1073741824, "connections_per_uid": 256,
                        "sessions_per_uid": 4096, "accept_timeout_s": 30, "quarantine_bytes": 8388608, "frame_bytes": 1048576,

@@ -131,6 +131,7 @@ Test(config, the_defaults_are_those_of_the_manual)
     cr_assert_eq(config.workers, 1);
     cr_assert_eq(config.poll_us, MICROSECONDS_AUTO);
     cr_assert_eq(config.coalesce_us, MICROSECONDS_AUTO);
+    cr_assert_eq(config.anticipate_percent, 10);
     cr_assert_eq(config.port_range.first, 10000);
     cr_assert_eq(config.port_range.last, 24999);
     cr_assert_eq(config.limits.quota.endpoints_per_uid, 16384);
@@ -246,6 +247,7 @@ static const struct refusal {
      "on which msgd may run; of CPU 9999"},
     {"poll_us", "{\"poll_us\": \"never\"}", 1, 13, "\"auto\", or an integer from 0 to 1000"},
     {"coalesce_us", "{\"coalesce_us\": -1}", 1, 17, "\"auto\", or an integer from 0 to 1000"},
+    {"anticipate_percent", "{\"anticipate_percent\": 101}", 1, 24, "from 0 to 100"},
     {"poll_us too long", "{\"poll_us\": 1001}", 1, 13, "from 0 to 1000"},
     {"one port", "{\"port_range\": [1]}", 1, 16, "an array of two ports"},
     {"port 0", "{\"port_range\": [0, 5]}", 1, 17, "from 1 to 65535"},
