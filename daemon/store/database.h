@@ -56,6 +56,7 @@
     X(ROW_FROM, "SELECT id, first, last, n, bytes FROM chunk INDEXED BY chunk_of"                 \
                 " WHERE endpoint = ?1 AND last >= ?2 ORDER BY last LIMIT 1")                      \
     X(CONTENT, "SELECT content FROM chunk WHERE id = ?1")                                         \
+    X(IS_ROW, "SELECT 1 FROM chunk WHERE id = ?1 AND endpoint = ?2 AND last = ?3")                \
     X(SET_ASIDE, "INSERT OR IGNORE INTO damaged (endpoint, first, last, n, time, content)"        \
                  " SELECT endpoint, first, last, n, ?2, content FROM chunk WHERE id = ?1")        \
     X(NOTE_DAMAGE, "INSERT OR IGNORE INTO damaged (endpoint, first, last, n, time, content)"      \
@@ -96,7 +97,7 @@
     X(NEXT_IDS, "SELECT min(id) FROM remembered WHERE id > ?1")                                   \
     X(NEXT_REJECTED, "SELECT min(id) FROM quarantine WHERE id > ?1")                              \
     X(LOAD_STRAYS, "WITH RECURSIVE every (e) AS ("                                                \
-                   " SELECT min(endpoint) FROM chunk INDEXED BY chunk_of UNION ALL"               \
+                   " SELECT min(endpoint) FROM chunk INDEXED BY chunk_of UNION"                   \
                    " SELECT (SELECT min(endpoint) FROM chunk INDEXED BY chunk_of"                 \
                    " WHERE endpoint > e) FROM every WHERE e IS NOT NULL)"                         \
                    " SELECT e FROM every WHERE e IS NOT NULL"                                     \

@@ -58,7 +58,17 @@ static int set_numbers_aside(struct store *s)
     r = database_begin(&s->database, true);
     if (r == 0)
         r = database_run(&s->database, SQL_SET_NEXT);
-    return r == 0 ? database_commit(&s->database) : r;
+    if (r == 0)
+        r = database_commit(&s->database);
+    database_roll_back(&s->database);
+    return r;
+}
+
+static int begin_work(struct store *s)
+{
+    int r = damage_count(s);
+
+    return r == 0 ? set_numbers_aside(s) : r;
 }
 
 static int open_database(struct store *s, const struct store_options *o)
@@ -66,9 +76,9 @@ static int open_database(struct store *s, const struct store_options *o)
     int r = database_open(&s->database, s->path, o->vfs);
 
     if (r == 0)
-        r = damage_count(s);
-    if (r == 0)
-        r = set_numbers_aside(s);
+        r = begin_work(s);
+    if (r == -EUCLEAN && s->database.is_opened && store_mend(s) > 0)
+        r = begin_work(s);
     if (r == 0)
         r = reserve_open(s);
     if (r == 0) {

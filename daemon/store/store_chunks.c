@@ -105,7 +105,7 @@ static int find_row(struct store *s, uint64_t endpoint, uint64_t from, struct ch
                                   .n = sqlite3_column_int64(q, 3),
                                   .bytes = sqlite3_column_int64(q, 4)};
     database_reset(&s->database, SQL_ROW_FROM);
-    return r;
+    return r > 0 && out->last < from ? -EUCLEAN : r;
 }
 
 /* The row's good records into the buffer. Returns how many of the row there are; -errno. */
@@ -147,6 +147,20 @@ static uint64_t lost_of(const struct chunk_row *row, uint64_t from_seq, int64_t 
     return row->first >= from_seq || n_lost < n_missing ? n_lost : n_missing;
 }
 
+/* Is the row that has its content the one that the index means? */
+static bool is_agreed(struct store *s, uint64_t endpoint, const struct chunk_row *row)
+{
+    sqlite3_stmt *q = database_get(&s->database, SQL_IS_ROW);
+    int r;
+
+    sqlite3_bind_int64(q, 1, row->id);
+    sqlite3_bind_int64(q, 2, (sqlite3_int64)endpoint);
+    sqlite3_bind_int64(q, 3, (sqlite3_int64)row->last);
+    r = database_step(&s->database, SQL_IS_ROW);
+    database_reset(&s->database, SQL_IS_ROW);
+    return r != 0;
+}
+
 /* From where to where it has something on disk; 0: nothing is known of it. */
 static void find_reach(struct store *s, struct store_read *read)
 {
@@ -161,7 +175,8 @@ static void find_reach(struct store *s, struct store_read *read)
     database_reset(&s->database, SQL_REACH);
 }
 
-int chunks_read(struct store *s, struct store_read *read)
+/* -EUCLEAN: something in the index is wrong. is_last: that is taken as it is. */
+static int read_rows(struct store *s, struct store_read *read, bool is_last)
 {
     uint64_t from = read->from_seq;
     struct chunk_row row;
@@ -181,6 +196,8 @@ int chunks_read(struct store *s, struct store_read *read)
         n_good = read_row(s, read, &row);
         if (n_good < 0 && n_good != -EUCLEAN)
             return (int)n_good;
+        if (read->n - n_before < row.n && !is_last && !is_agreed(s, read->endpoint, &row))
+            return -EUCLEAN;
         if (n_good < row.n) {
             damage_set_aside(s, read->endpoint, &row);
             read->n_lost += lost_of(&row, read->from_seq, n_good, read->n - n_before);
@@ -192,6 +209,17 @@ int chunks_read(struct store *s, struct store_read *read)
     if (r < 0)
         return r;
     return read->last_seq > 0 ? 0 : -ENOENT;
+}
+
+int chunks_read(struct store *s, struct store_read *read)
+{
+    int r = read_rows(s, read, false);
+
+    if (r == -EUCLEAN) {
+        (void)!store_mend(s);
+        r = read_rows(s, read, true);
+    }
+    return r;
 }
 
 int chunks_count_above(struct store *s, uint64_t endpoint, uint64_t released, uint64_t *n,

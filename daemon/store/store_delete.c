@@ -36,18 +36,26 @@ static int list_rows(struct store *s, uint64_t endpoint, uint64_t above, uint64_
                      struct doomed out[SLICE_ROWS])
 {
     sqlite3_stmt *q = database_get(&s->database, SQL_ROWS_UP_TO);
-    int n = 0, r;
+    uint64_t last = above;
+    int n = 0, r = 0;
 
     sqlite3_bind_int64(q, 1, (sqlite3_int64)endpoint);
     sqlite3_bind_int64(q, 2, (sqlite3_int64)above);
     sqlite3_bind_int64(q, 3, (sqlite3_int64)(up_to > INT64_MAX ? INT64_MAX : up_to));
     sqlite3_bind_int64(q, 4, SLICE_ROWS);
-    while ((r = database_step(&s->database, SQL_ROWS_UP_TO)) > 0)
-        out[n++] = (struct doomed){.id = sqlite3_column_int64(q, 0),
-                                   .last = (uint64_t)sqlite3_column_int64(q, 1),
-                                   .n = sqlite3_column_int64(q, 2),
-                                   .bytes = sqlite3_column_int64(q, 3),
-                                   .newest_ns = sqlite3_column_int64(q, 4)};
+    while (n < SLICE_ROWS && (r = database_step(&s->database, SQL_ROWS_UP_TO)) > 0) {
+        out[n] = (struct doomed){.id = sqlite3_column_int64(q, 0),
+                                 .last = (uint64_t)sqlite3_column_int64(q, 1),
+                                 .n = sqlite3_column_int64(q, 2),
+                                 .bytes = sqlite3_column_int64(q, 3),
+                                 .newest_ns = sqlite3_column_int64(q, 4)};
+        if (out[n].last <= last)
+            r = -EUCLEAN; /* not in order: else it would not end */
+        if (r < 0)
+            break;
+        last = out[n++].last;
+    }
+    database_reset(&s->database, SQL_ROWS_UP_TO);
     return r < 0 ? r : n;
 }
 
@@ -65,18 +73,31 @@ static int64_t cost_of(const struct doomed *row, const struct doomed *before)
     return (row->bytes + ROW_OVERHEAD) * distance + ROW_OVERHEAD;
 }
 
-/* A row that damage keeps from being deleted stays: nothing below the watermark is read again. */
+static bool is_stuck(const struct store *s, int64_t id)
+{
+    for (unsigned i = 0; i < s->n_stuck; i++)
+        if (s->stuck[i] == id)
+            return true;
+    return false;
+}
+
+/* A row that damage keeps from being deleted stays, once that is known: nothing below the watermark
+ * is read again. */
 static int delete_row(struct store *s, const struct doomed *row, int64_t *n)
 {
     sqlite3_stmt *q = database_get(&s->database, SQL_DELETE_ROW);
     int r;
 
+    if (is_stuck(s, row->id))
+        return 0;
     sqlite3_bind_int64(q, 1, row->id);
     r = database_run(&s->database, SQL_DELETE_ROW);
     CRASH_POINT("store.delete");
     if (r == 0)
         *n += row->n;
-    return r == -EUCLEAN ? 0 : r;
+    else if (r == -EUCLEAN && s->n_stuck < STORE_MAX_STUCK)
+        s->stuck[s->n_stuck++] = row->id;
+    return r;
 }
 
 /* Deletes from the front of `rows`, as far as they are old enough and there is something left to

@@ -9,6 +9,7 @@
 #include <limits.h>
 #include <stdatomic.h>
 
+#define STORE_MAX_STUCK 256u
 #define STORE_LOG_BYTES (UINT64_C(4) << 20) /* of the log, where max_bytes is large */
 
 struct job_list {
@@ -67,6 +68,9 @@ struct store {
     int64_t spendable;   /* bytes that deletions may yet add to the log in this transaction */
     uint64_t n_damaged_rows, n_damaged_bytes; /* of table damaged */
     uint64_t n_remembered;                    /* since old ids were last removed */
+    unsigned n_mends;                         /* tried */
+    unsigned n_stuck;
+    int64_t stuck[STORE_MAX_STUCK]; /* rows of chunk that cannot be deleted, by id */
 
     /* Shared. */
     uv_thread_t thread;
@@ -161,6 +165,15 @@ struct damaged_row {
 bool damage_take_out(struct store *s, const struct checked_table *t, const struct damaged_row *row);
 /* An endpoint without a row gets one that says how many records there are of it. */
 void damage_count_anew(struct store *s, uint64_t endpoint);
+
+/*
+ * Something could not be read or written for damage (-EUCLEAN): finds the tables whose pages are
+ * damaged and makes them anew, with all rows that can be read. Outside of any transaction. Returns
+ * how many: what has failed may be tried once more; 0: none; -errno.
+ */
+int store_mend(struct store *s) MUST_USE;
+/* False: pages of a table or of its indexes are damaged, which reading may not notice. */
+bool store_is_whole(struct store *s, const char *table);
 
 /* ---- State ---- */
 

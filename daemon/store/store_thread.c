@@ -18,9 +18,10 @@ enum choice { ALL_JOBS, NO_APPENDS };
 struct group {
     struct job_list writes;
     struct job_list reads;
-    size_t n_bytes;     /* that are appended */
-    size_t n_log_bytes; /* that appends add to the log at most */
-    bool is_lazy;       /* a power cut may undo it: all of it would only be done again */
+    size_t n_bytes;            /* that are appended */
+    size_t n_log_bytes;        /* that appends add to the log at most */
+    bool is_lazy;              /* a power cut may undo it: all of it would only be done again */
+    struct store_job *culprit; /* for which nothing may be committed; NULL: another reason */
 };
 
 static bool is_lazy_act(enum store_act act)
@@ -239,14 +240,16 @@ static int apply_all(struct store *s, struct group *g, struct job_list *done,
     struct store_job *job;
 
     s->spendable = s->database.log_bytes / 4;
+    g->culprit = NULL;
     while ((job = job_list_take(&g->writes)) != NULL) {
         uint64_t cursor = job->cursor;
         int r = apply(s, job);
 
         job->status = r < 0 ? r : 0;
         job_list_append(r > 0 ? again : done, job);
-        if (r < 0 && r != -EINVAL && (r != -EUCLEAN || job->act == STORE_APPEND)) {
+        if (r < 0 && r != -EINVAL) {
             job->cursor = cursor;
+            g->culprit = job;
             return r;
         }
     }
@@ -282,20 +285,47 @@ static void settle(struct store *s, struct job_list *done, struct job_list *agai
     job_list_prepend_all(&s->queue, again);
 }
 
-/* Nothing of the group was committed. What may succeed later waits, in its old order. */
-static void give_up(struct store *s, struct group *g, struct job_list *done, struct job_list *again,
-                    int error)
+/* Nothing of the group was committed: it is as it was. */
+static void put_back(struct group *g, struct job_list *done, struct job_list *again)
 {
     job_list_prepend_all(&g->writes, again);
     job_list_prepend_all(&g->writes, done);
+    for (struct store_job *job = g->writes.first; job != NULL; job = job->next)
+        job->cursor = 0;
+}
+
+/*
+ * Damage was in the way, and nothing was committed: after an error of that kind SQLite writes
+ * nothing more in a transaction. True: it may go better now, for what was damaged is made anew or
+ * passed over, or its job has ended alone.
+ */
+static bool get_over_damage(struct store *s, struct group *g, unsigned n_stuck)
+{
+    struct store_job *culprit = g->culprit, *job;
+    struct job_list others;
+
+    if (s->n_stuck > n_stuck || store_mend(s) > 0)
+        return true;
+    if (culprit == NULL || culprit->act == STORE_APPEND)
+        return false;
+    job_list_init(&others);
+    while ((job = job_list_take(&g->writes)) != NULL)
+        if (job != culprit)
+            job_list_append(&others, job);
+    job_list_prepend_all(&g->writes, &others);
+    finish(culprit, -EUCLEAN);
+    return true;
+}
+
+/* What may succeed later waits, in its old order. */
+static void give_up(struct store *s, struct group *g, int error)
+{
     if (!database_error_passes(error)) {
         store_fail(s, error, "writing");
         finish_all(&g->writes, -EIO);
         return;
     }
     refuse(s, error);
-    for (struct store_job *job = g->writes.first; job != NULL; job = job->next)
-        job->cursor = 0;
     job_list_prepend_all(&s->waiting, &g->writes);
     /* They have been tried once more, and whoever closes a port wants to end. */
     cancel(&s->waiting, NULL, true);
@@ -319,6 +349,7 @@ static void checkpoint(struct store *s)
 static int run_writes(struct store *s, struct group *g)
 {
     struct job_list done, again;
+    unsigned n_stuck;
     int r;
 
     if (job_list_is_empty(&g->writes))
@@ -329,9 +360,14 @@ static int run_writes(struct store *s, struct group *g)
     }
     job_list_init(&done);
     job_list_init(&again);
-    r = transact(s, g, &done, &again);
+    do {
+        n_stuck = s->n_stuck;
+        r = transact(s, g, &done, &again);
+        if (r < 0)
+            put_back(g, &done, &again);
+    } while (r == -EUCLEAN && get_over_damage(s, g, n_stuck));
     if (r < 0) {
-        give_up(s, g, &done, &again, r);
+        give_up(s, g, r);
     } else {
         if (job_list_is_empty(&s->waiting))
             s->was_refused = false;

@@ -3,8 +3,9 @@
  * Bits that flip, in the database and in its log. Whatever bit it is: the store does not crash and
  * gives out nothing that nobody wrote, neither messages nor rows; what is lost of each endpoint is
  * what it says is lost of that endpoint (no endpoint's loss hides another's), and what it cannot
- * open or read it says so. In the log one bit is mended; of two in a frame it notices, unless that
- * is of the last commit.
+ * open or read it says so. Where it is a table but that of messages, or an index, the store opens,
+ * tells of all that is left, and goes on to work. In the log one bit is mended; of two in a frame
+ * it notices, unless that is of the last commit.
  */
 #include "tests/storm/storm.h"
 #include "tests/support/memory_vfs.h"
@@ -33,6 +34,7 @@ static struct storm_findings truth; /* and what is on it */
 struct figures {
     uint64_t n_flips;
     uint64_t n_unopened, n_unloaded, n_unread; /* said so */
+    uint64_t n_idle;                           /* something could not be written afterwards */
     uint64_t n_as_said;                        /* something was lost, as much as was said */
     uint64_t n_unsaid;                         /* more was lost than was said, */
     uint64_t n_noticed;                        /* but it was said that the log breaks off */
@@ -69,6 +71,42 @@ static int look(struct memory_disk *disk, struct storm_findings *out, struct sto
     store_info(u.store, info);
     store_user_close(&u);
     return r < 0 ? 2 : 0;
+}
+
+/* Whatever a store may be asked to write. Returns how much of it was not done. */
+static unsigned work(struct memory_disk *disk)
+{
+    struct store_user u = {0};
+    uint8_t *bytes = store_user_row();
+    size_t n_bytes = store_user_write(bytes, 1, STORM_MAX_SEQ - 9, STORM_MAX_SEQ, 100);
+    struct store_job jobs[] = {
+        {.act = STORE_APPEND,
+         .append = {.endpoint = 1, .bytes = bytes, .n_bytes = n_bytes, .ids = bytes, .n_ids = 16}},
+        {.act = STORE_TRIM, .trim = {.endpoint = 1, .up_to = STORM_MAX_SEQ - 1}},
+        {.act = STORE_DROP_OLDEST, .drop_oldest = {.endpoint = 2, .older_than_ns = INT64_MAX}},
+        {.act = STORE_FORGET, .forget = STORM_ENDPOINTS},
+        {.act = STORE_PUT_REGISTRATION,
+         .registration = {.number = 1, .name = "storm", .bytes = "1", .n_bytes = 2}},
+        {.act = STORE_DELETE_REGISTRATION, .registration = {.number = 2}},
+        {.act = STORE_PUT_REJECTED,
+         .rejected = {.id = 1u << 20, .name = "storm", .reason = "invalid_json", .bytes = bytes}},
+        {.act = STORE_DELETE_REJECTED, .rejected = {.id = 1}}};
+    const size_t n = sizeof(jobs) / sizeof(*jobs);
+    struct store_job *all[sizeof(jobs) / sizeof(*jobs)];
+    unsigned n_undone = 0;
+
+    memory_vfs_use(disk);
+    SIM_HOLDS(store_user_open(&u, &options) == 0, "it opened, and does not open again");
+    store_user_start(&u);
+    for (size_t i = 0; i < n; i++)
+        all[i] = &jobs[i];
+    store_user_post_all(&u, all, n);
+    store_user_wait(&u, 0);
+    for (size_t i = 0; i < n; i++)
+        n_undone += jobs[i].status < 0;
+    store_user_close(&u);
+    free(bytes);
+    return n_undone;
 }
 
 static void make_base(uint64_t seed)
@@ -163,7 +201,7 @@ static uint64_t last_frame(void)
     return last;
 }
 
-static void try_disk(struct memory_disk *disk, bool is_last_frame, struct figures *figures)
+static int try_disk(struct memory_disk *disk, bool is_last_frame, struct figures *figures)
 {
     static struct storm_findings f;
     struct store_info info = {0};
@@ -180,6 +218,7 @@ static void try_disk(struct memory_disk *disk, bool is_last_frame, struct figure
               : is_last_frame    ? &figures->n_torn
                                  : &figures->n_unsaid,
               figures);
+    return r;
 }
 
 static void try_bit(enum memory_name name, uint64_t bit, struct figures *figures)
@@ -188,7 +227,18 @@ static void try_bit(enum memory_name name, uint64_t bit, struct figures *figures
 
     memory_disk_copy(&disk, &base);
     flip(&disk, name, bit);
-    try_disk(&disk, name == MEMORY_WAL && bit / 8 >= last_frame(), figures);
+    (void)try_disk(&disk, name == MEMORY_WAL && bit / 8 >= last_frame(), figures);
+    memory_disk_clear(&disk);
+}
+
+static void try_bit_of_table(uint64_t bit, struct figures *figures)
+{
+    struct memory_disk disk = {0};
+
+    memory_disk_copy(&disk, &base);
+    flip(&disk, MEMORY_DATABASE, bit);
+    if (try_disk(&disk, false, figures) == 0)
+        figures->n_idle += work(&disk) > 0;
     memory_disk_clear(&disk);
 }
 
@@ -200,6 +250,7 @@ static void print(const char *what, const struct figures *f)
     } rows[] = {
         {"did not open", f->n_unopened},
         {"could not be loaded", f->n_unloaded},
+        {"could not be written", f->n_idle},
         {"endpoints could not be read to their end", f->n_unread},
         {"endpoints lost as much as was said", f->n_as_said},
         {"endpoints lost less than was said", f->n_too_much},
@@ -281,7 +332,7 @@ static void two_bits_of_log(uint64_t n, struct sim_random *random)
         memory_disk_copy(&disk, &base);
         flip(&disk, MEMORY_WAL, first + sim_below(random, FRAME_BYTES * 4));
         flip(&disk, MEMORY_WAL, first + FRAME_BYTES * 4 + sim_below(random, FRAME_BYTES * 4));
-        try_disk(&disk, first / 8 >= last_frame(), &figures);
+        (void)try_disk(&disk, first / 8 >= last_frame(), &figures);
         memory_disk_clear(&disk);
     }
     print("two bits of a frame", &figures);
@@ -289,43 +340,63 @@ static void two_bits_of_log(uint64_t n, struct sim_random *random)
     SIM_HOLDS(figures.n_broke_off + figures.n_mended > 0, "nothing was noticed");
 }
 
-/* Tables have their first pages in the order in which they are made. */
+/* Tables and indexes have their first pages in the order in which they are made. */
 static const struct {
     const char *what;
     uint64_t page;
-} tables[] = {{"rows of endpoint", 3},
-              {"rows of remembered", 6},
-              {"rows of registration", 8},
-              {"rows of quarantine", 9}};
+} tables[] = {{"meta", 2},        {"endpoint", 3},      {"chunk_of", 5},
+              {"remembered", 6},  {"remembered_of", 7}, {"registration", 8},
+              {"quarantine", 9},  {"damaged", 10},      {"index of damaged", 11},
+              {"damaged_row", 12}};
 
-/* Every bit of the rows on a page, or by chance where there are many. */
-static void rows_of(const char *what, uint64_t page, uint64_t n, struct sim_random *random)
+/* What is on a page: its header, where its rows begin, and then they themselves, last. */
+struct layout {
+    uint64_t n_front, rows; /* bytes of the page */
+};
+
+static struct layout layout_of(const uint8_t *page)
+{
+    return (struct layout){.n_front = 8 + 2 * (uint64_t)(page[3] << 8 | page[4]),
+                           .rows = (uint64_t)(page[5] << 8 | page[6])};
+}
+
+static void hold_table(const struct figures *f)
+{
+    /* Rows of the index say where a message is, and one that is wrong may lead elsewhere. */
+    SIM_HOLDS(f->n_unsaid * 20 <= f->n_flips && f->n_gone_unsaid == 0, "losses nobody was told of");
+    SIM_HOLDS(f->n_unopened + f->n_unloaded + f->n_unread == 0, "not opened, loaded or read");
+    SIM_HOLDS(f->n_idle == 0, "not written");
+    SIM_HOLDS(f->n_gone + f->n_again + f->n_unseen > 0, "nothing was judged");
+}
+
+/* Every bit of what is on a page, or by chance where there are many. */
+static void page_of(const char *what, uint64_t page, uint64_t n, struct sim_random *random)
 {
     struct figures figures = {0};
-    const uint8_t *at = base.files[MEMORY_DATABASE].bytes + page * PAGE_BYTES;
-    uint64_t begin = 8 * (page * PAGE_BYTES + (uint64_t)(at[5] << 8 | at[6]));
-    uint64_t n_bits = 8 * (page + 1) * PAGE_BYTES - begin;
+    struct layout l = layout_of(base.files[MEMORY_DATABASE].bytes + page * PAGE_BYTES);
+    uint64_t n_bits = 8 * (l.n_front + PAGE_BYTES - l.rows);
 
     for (uint64_t i = 0; i < n_bits && i < n; i++) {
-        uint64_t bit = begin + (n_bits <= n ? i : sim_below(random, n_bits));
+        uint64_t bit = n_bits <= n || i < 64 ? i : sim_below(random, n_bits);
 
-        sim_begin(what, bit);
-        try_bit(MEMORY_DATABASE, bit, &figures);
+        if (bit >= 8 * l.n_front)
+            bit += 8 * (l.rows - l.n_front);
+        sim_begin(what, 8 * page * PAGE_BYTES + bit);
+        try_bit_of_table(8 * page * PAGE_BYTES + bit, &figures);
     }
     print(what, &figures);
-    SIM_HOLDS(figures.n_unsaid == 0 && figures.n_gone_unsaid == 0, "losses nobody was told of");
-    SIM_HOLDS(figures.n_gone + figures.n_again + figures.n_unseen > 0, "nothing was judged");
+    hold_table(&figures);
 }
 
 /* All is in the database, and nothing in the log. */
-static void rows(uint64_t n, struct sim_random *random)
+static void pages(uint64_t n, struct sim_random *random)
 {
     struct storm_findings f;
     struct store_info info;
 
     SIM_HOLDS(look(&base, &f, &info) == 0, "it does not open");
     for (size_t i = 0; i < sizeof(tables) / sizeof(*tables); i++)
-        rows_of(tables[i].what, tables[i].page - 1, n, random);
+        page_of(tables[i].what, tables[i].page - 1, n, random);
 }
 
 static void one_base(uint64_t seed, bool is_long)
@@ -340,7 +411,7 @@ static void one_base(uint64_t seed, bool is_long)
     random_bits("log", MEMORY_WAL, n, &random);
     headers_of_log(is_long ? 4 : 24);
     two_bits_of_log(n / 10, &random);
-    rows(is_long ? 4 * n : n, &random);
+    pages(is_long ? 4 * n : n, &random);
     memory_disk_clear(&base);
 }
 

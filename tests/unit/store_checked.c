@@ -271,6 +271,82 @@ Test(store_checked, a_row_that_cannot_be_read_is_stepped_over)
     close_fixture(&f);
 }
 
+/* ---- Pages ---- */
+
+/* Makes the page of a table or index one that nothing can be read from. */
+static void damage_page(const struct fixture *f, const char *name)
+{
+    char text[100], path[128];
+    uint8_t kind = 0xff;
+    int fd;
+
+    snprintf(text, sizeof(text), "SELECT rootpage FROM sqlite_schema WHERE name = '%s'", name);
+    off_t at = (off_t)(by_hand(f, text) - 1) * 16384;
+    snprintf(path, sizeof(path), "%s/msgd.db", f->directory);
+    fd = open(path, O_RDWR);
+    cr_assert(fd >= 0 && pwrite(fd, &kind, 1, at) == 1);
+    close(fd);
+}
+
+static const struct {
+    const char *name;
+    const char *told;
+} pages[] = {
+    {"meta", REGISTRATIONS SPOOLED IDS REJECTED},
+    {"endpoint", REGISTRATIONS "3: 10 above 0, 0 missing; 4: 5 above 0, 0 missing; " IDS REJECTED},
+    {"chunk_of", REGISTRATIONS SPOOLED IDS REJECTED},
+    {"registration", SPOOLED IDS REJECTED},
+    {"remembered", REGISTRATIONS SPOOLED REJECTED},
+    {"quarantine", REGISTRATIONS SPOOLED IDS},
+    {"damaged", REGISTRATIONS SPOOLED IDS REJECTED},
+    {"damaged_row", REGISTRATIONS SPOOLED IDS REJECTED},
+};
+
+Test(store_checked, a_table_whose_page_is_damaged_is_made_anew_and_all_others_stay)
+{
+    for (size_t i = 0; i < sizeof(pages) / sizeof(*pages); i++) {
+        struct fixture f;
+        struct told told;
+
+        fill(&f);
+        damage_page(&f, pages[i].name);
+        cr_assert_str_eq(tell(&f, &told), pages[i].told, "%s: %s", pages[i].name, told.text);
+        cr_assert_eq(damaged_rows(&f), 1, "%s", pages[i].name);
+        start(&f);
+        put_registration(&f, 5, "three");
+        put_rejected(&f, 14);
+        cr_assert_eq(append(&f, 3, 21, 30, 50), 0);
+        cr_assert_eq(trim(&f, 3, 25), 0);
+        stop(&f);
+        cr_assert_eq(by_hand(&f, "SELECT count(*) FROM damaged_row WHERE key = 0"), 1);
+        tell(&f, &told);
+        cr_assert_eq(damaged_rows(&f), 1, "%s: once", pages[i].name);
+        start(&f);
+        close_fixture(&f);
+    }
+}
+
+/* Nobody loads it before it is written. */
+Test(store_checked, a_page_that_is_damaged_is_mended_by_who_writes_there)
+{
+    static const char *const names[] = {"registration", "quarantine", "endpoint", "remembered_of"};
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+        struct fixture f;
+
+        fill(&f);
+        damage_page(&f, names[i]);
+        cr_assert_eq(store_open(&f.store, &f.options), 0);
+        start(&f);
+        put_registration(&f, 5, "three");
+        put_rejected(&f, 14);
+        remember(&f, 3, "ghi");
+        cr_assert_eq(append(&f, 3, 21, 30, 50), 0);
+        cr_assert_eq(damaged_rows(&f), 1, "%s", names[i]);
+        close_fixture(&f);
+    }
+}
+
 /* ---- Versions ---- */
 
 /* What it was before rows had checksums. */
