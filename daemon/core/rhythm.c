@@ -19,6 +19,7 @@
 
 #define LATE_AT_FIRST UINT64_C(50000)
 #define MOST_LATE     UINT64_C(500000)
+#define FORGET        1024u
 
 #define MAX_VAIN 4u
 
@@ -37,6 +38,11 @@ void rhythm_init(struct rhythm *r, uint32_t percent)
 static uint64_t distance(uint64_t a, uint64_t b)
 {
     return a > b ? a - b : b - a;
+}
+
+static uint64_t least(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
 }
 
 static void begin_anew(struct rhythm *r, uint64_t at_ns)
@@ -181,7 +187,11 @@ uint64_t rhythm_begins_ns(struct rhythm *r, uint64_t now_ns)
     if (!rhythm_is_learned(r) || !rest_is_over(&r->rest, now_ns))
         return 0;
     earn(r, now_ns);
-    if (!is_affordable(r) || now_ns >= rhythm_until_ns(r))
+    if (!is_affordable(r)) {
+        r->late_ns -= r->late_ns / FORGET; /* so that it is tried again */
+        return 0;
+    }
+    if (now_ns >= rhythm_until_ns(r))
         return 0;
     return r->due_ns - lead_ns(r) - r->late_ns;
 }
@@ -193,9 +203,8 @@ void rhythm_begun(struct rhythm *r, uint64_t asked_ns, uint64_t now_ns)
     r->begun_ns = now_ns;
     if (late_ns == 0)
         return;
-    if (late_ns > MOST_LATE)
-        late_ns = MOST_LATE;
-    r->late_ns = (7 * r->late_ns + late_ns) / 8;
+    r->late_ns = (7 * r->late_ns + least(late_ns, 2 * r->late_ns + SLACK)) / 8;
+    r->late_ns = least(r->late_ns, MOST_LATE);
 }
 
 static void note_vain(struct rhythm *r, uint64_t now_ns, enum rhythm_outcome outcome)

@@ -177,6 +177,27 @@ Test(rhythm, keeps_to_its_share_whatever_comes)
     }
 }
 
+Test(rhythm, is_not_put_off_by_a_very_late_waking)
+{
+    comes(100, MS, 10 * US);
+    for (int i = 0; i < 3; i++)
+        rhythm_begun(&r, now_ns, now_ns + 10 * MS);
+    comes(100, MS, 10 * US);
+    cr_assert_geq(counts.n_met, 90, "%u", counts.n_met);
+}
+
+Test(rhythm, is_tried_again_after_many_very_late_wakings)
+{
+    comes(100, MS, 10 * US);
+    for (int i = 0; i < 50; i++)
+        rhythm_begun(&r, now_ns, now_ns + 10 * MS);
+    comes(100, MS, 10 * US);
+    cr_assert_eq(counts.n_met, 0);
+    comes(2000, MS, 10 * US);
+    comes(100, MS, 10 * US);
+    cr_assert_geq(counts.n_met, 90, "%u", counts.n_met);
+}
+
 Test(rhythm, goes_on_where_some_are_left_out)
 {
     comes(100, MS, 10 * US);
