@@ -1,51 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* What an endpoint holds for its consumers: filing, moving, dropping. */
+/* What an endpoint holds for its consumers: filing, moving, taking back. */
 #include "daemon/core/mailbox.h"
 
 #include "daemon/core/mailbox_inside.h"
 
 #include <errno.h>
 #include <stdlib.h>
-
-/* Tells what has become of a framed message. */
-void mailbox_tell(const struct mailbox *mb, const struct record *r, int outcome)
-{
-    struct message_tag tag;
-
-    if (record_trailer_length_of(record_word_of(r)) == 0 || mb->settled == NULL)
-        return;
-    record_tag(r, &tag);
-    bool waits_for_disk = tag.wants_disk && mb->spool != NULL && r->seq > mb->spool->committed;
-    /* Who sent a request waits for the reply, not for its release. */
-    if (outcome == MESSAGE_RELEASED && !waits_for_disk &&
-        (!tag.is_awaited || tag.type == MESSAGE_REQUEST))
-        return;
-    if (outcome == MESSAGE_UNANSWERED && !tag.is_awaited)
-        return;
-    mb->settled(mb->context, r, outcome);
-}
-
-/* A message that was queued is no more. */
-static void count_end(struct mailbox *mb, const struct record *r, int outcome)
-{
-    if (mb->intent != NULL) {
-        mb->intent->number = 0;
-        DURABLE_STEP();
-        mb->intent->seq = r->seq;
-        DURABLE_STEP();
-        mb->intent->number = mb->state->number;
-        DURABLE_STEP();
-    }
-    mb->ledger->queued--;
-    if (outcome == (int)DROP_MAX_DELIVER && mb->aside.put != NULL)
-        mb->aside.put(mb->context, r);
-    if (outcome < 0)
-        mb->ledger->delivered++;
-    else
-        mb->ledger->dropped[outcome]++;
-    DURABLE_STEP();
-    mailbox_tell(mb, r, outcome);
-}
 
 /* ---- Life ---- */
 
@@ -181,141 +141,6 @@ void mailbox_collect(struct mailbox *mb)
         (void)!lane_collect(c->lane); /* a broken lane says so itself */
 }
 
-/* ---- Dropping the oldest ---- */
-
-/* Why, and only what came before. */
-struct drop {
-    enum drop_reason reason;
-    int64_t before_ns;
-};
-
-static const struct drop for_room = {DROP_MAILBOX_FULL, INT64_MAX};
-
-/* One record less for c. How many bytes are to go back to the account. */
-static uint32_t consumer_forget(struct consumer *c, const struct record *r)
-{
-    uint32_t bytes = record_bytes_of(r);
-
-    c->queued--;
-    c->used -= bytes;
-    c->mailbox->used -= bytes;
-    return bytes;
-}
-
-/* reason: where nobody has released it. */
-static void count_copy(struct mailbox *mb, const struct record *r, enum copy_outcome outcome,
-                       enum drop_reason reason)
-{
-    if (outcome != COPY_HELD)
-        count_end(mb, r, outcome == COPY_DELIVERED ? MESSAGE_RELEASED : (int)reason);
-}
-
-static void count_dropped(struct consumer *c, const struct record *r, enum drop_reason reason)
-{
-    struct mailbox *mb = c->mailbox;
-
-    account_give(mb->account, consumer_forget(c, r));
-    if (mb->mode == MODE_COPY) {
-        c->missed++;
-        count_copy(mb, r, copies_drop(&mb->copies, r->seq, false), reason);
-    } else {
-        count_end(mb, r, (int)reason);
-    }
-}
-
-/* The first record of c that nobody has taken, from c->oldest on; the lane is locked. */
-static bool find_waiting(struct consumer *c, uint64_t *position)
-{
-    struct chunk_log *log = &c->lane->log;
-
-    if (c->oldest < c->lane->taken)
-        c->oldest = c->lane->taken;
-    while (c->oldest < log->head) {
-        uint64_t next;
-        struct record *r = chunk_log_at(log, c->oldest, &next);
-        if (r != NULL && r->slot == c->slot) {
-            *position = c->oldest;
-            return true;
-        }
-        c->oldest = next;
-    }
-    return false;
-}
-
-/* Drops c's oldest waiting message, if it is old enough. */
-static bool drop_waiting(struct consumer *c, const struct drop *drop)
-{
-    if (c->queued == 0 || lane_lock(c->lane) != 0)
-        return false;
-
-    uint64_t position;
-    uint64_t next;
-    struct record *r =
-        find_waiting(c, &position) ? chunk_log_at(&c->lane->log, position, &next) : NULL;
-    bool is_found = r != NULL && r->time_ns < drop->before_ns;
-    if (is_found) {
-        count_dropped(c, r, drop->reason);
-        lane_note_gone(c->lane, r);
-        chunk_log_kill(&c->lane->log, position);
-        c->oldest = next;
-    }
-    lane_unlock(c->lane);
-    return is_found;
-}
-
-static bool drop_front(struct mailbox *mb, struct shelf *s, const struct drop *drop)
-{
-    uint64_t position;
-    struct record *r = shelf_front(s, &position);
-
-    if (r == NULL || r->time_ns >= drop->before_ns)
-        return false;
-    uint32_t bytes = record_bytes_of(r);
-    mb->used -= bytes;
-    account_give(mb->account, bytes);
-    count_end(mb, r, (int)drop->reason);
-    shelf_pop(s, position, bytes);
-    return true;
-}
-
-/* Drops the oldest message that no consumer has taken: of the fullest consumer, else of what waits
- * for one. */
-static bool drop_oldest(struct mailbox *mb)
-{
-    struct consumer *fullest = NULL;
-
-    for (struct consumer *c = mb->consumers; c != NULL; c = c->next)
-        if (!c->is_leaving && (fullest == NULL || c->used > fullest->used))
-            fullest = c;
-    if (fullest != NULL && drop_waiting(fullest, &for_room))
-        return true;
-    for (struct consumer *c = mb->consumers; c != NULL; c = c->next)
-        if (!c->is_leaving && c != fullest && drop_waiting(c, &for_room))
-            return true;
-    return drop_front(mb, &mb->older, &for_room) || drop_front(mb, &mb->backlog, &for_room);
-}
-
-void mailbox_discard(struct mailbox *mb, enum drop_reason reason)
-{
-    const struct drop all = {reason, INT64_MAX};
-
-    while (drop_front(mb, &mb->older, &all) || drop_front(mb, &mb->backlog, &all))
-        continue;
-}
-
-bool mailbox_expire(struct mailbox *mb, int64_t before_ns, uint32_t max)
-{
-    const struct drop drop = {DROP_EXPIRED, before_ns};
-    uint32_t n = 0;
-
-    for (struct consumer *c = mb->consumers; c != NULL; c = c->next)
-        while (!c->is_leaving && n < max && drop_waiting(c, &drop))
-            n++;
-    while (n < max && (drop_front(mb, &mb->older, &drop) || drop_front(mb, &mb->backlog, &drop)))
-        n++;
-    return n == max;
-}
-
 /* ---- Putting ---- */
 
 static bool make_room(struct mailbox *mb, uint32_t need)
@@ -324,7 +149,7 @@ static bool make_room(struct mailbox *mb, uint32_t need)
         return true;
     mailbox_collect(mb);
     while (mb->used + need > mb->bound)
-        if (mb->when_full != WHEN_FULL_DROP_OLD || !drop_oldest(mb))
+        if (mb->when_full != WHEN_FULL_DROP_OLD || !mailbox_drop_oldest(mb))
             return false;
     return true;
 }
@@ -382,7 +207,7 @@ static bool make_room_for(struct mailbox *mb, struct consumer *c, uint32_t need)
         return true;
     (void)!lane_collect(c->lane); /* a broken lane says so itself */
     while (c->used + need > mb->bound)
-        if (mb->when_full != WHEN_FULL_DROP_OLD || !drop_waiting(c, &for_room))
+        if (mb->when_full != WHEN_FULL_DROP_OLD || !consumer_drop_oldest(c))
             return false;
     return true;
 }
@@ -457,65 +282,6 @@ int mailbox_put(struct mailbox *mb, struct filing *f)
     return outcome;
 }
 
-/* ---- The oldest ---- */
-
-static uint64_t consumer_floor(struct consumer *c)
-{
-    struct order *o = &c->order;
-
-    if (c->queued == 0)
-        return UINT64_MAX;
-    if (o->first < c->lane->released)
-        o->first = c->lane->released;
-    if (o->until <= c->lane->released)
-        o->until = 0;
-    while (o->first < c->lane->log.head) {
-        uint64_t next;
-        const struct record *r = chunk_log_at(&c->lane->log, o->first, &next);
-        if (r != NULL && r->slot == c->slot && o->first >= c->departed)
-            return o->until > 0 && o->low < r->seq ? o->low : r->seq;
-        o->first = next;
-    }
-    return o->until > 0 ? o->low : UINT64_MAX;
-}
-
-uint64_t mailbox_floor(struct mailbox *mb)
-{
-    uint64_t older = shelf_floor(&mb->older), backlog = shelf_floor(&mb->backlog);
-    uint64_t floor = older < backlog ? older : backlog;
-
-    for (struct consumer *c = mb->consumers; c != NULL; c = c->next) {
-        uint64_t own = consumer_floor(c);
-        floor = own < floor ? own : floor;
-    }
-    return floor;
-}
-
-/* ---- Releasing ---- */
-
-void refund_pay(struct refund *refund)
-{
-    if (refund->bytes > 0)
-        account_give(refund->account, refund->bytes);
-    refund->bytes = 0;
-}
-
-void consumer_released(struct consumer *c, const struct record *r, int outcome,
-                       struct refund *refund)
-{
-    struct mailbox *mb = c->mailbox;
-
-    if (refund->account != mb->account)
-        refund_pay(refund);
-    refund->account = mb->account;
-    refund->bytes += consumer_forget(c, r);
-    c->delivered++;
-    if (mb->mode == MODE_COPY)
-        count_copy(mb, r, copies_drop(&mb->copies, r->seq, true), DROP_MAILBOX_FULL);
-    else
-        count_end(mb, r, outcome);
-}
-
 /* ---- Taking back ---- */
 
 /* Back on the shelf, charged again. */
@@ -527,7 +293,7 @@ static void reshelve(struct mailbox *mb, const struct record *r, bool was_taken)
 
     bool is_filed = (other != NULL && file_for(other, &filing)) || shelve(&mb->older, &filing);
     if (!is_filed) {
-        count_end(mb, r, DROP_NO_MEMORY);
+        mailbox_count_end(mb, r, DROP_NO_MEMORY);
         return;
     }
     mb->used += bytes;
@@ -564,11 +330,11 @@ bool mailbox_take_back(struct mailbox *mb, struct consumer *from, const struct r
     if (mb->mode == MODE_COPY)
         outcome = copies_drop(&mb->copies, r->seq, false);
     if (outcome == COPY_MISSED && drop != MESSAGE_KEPT) {
-        count_end(mb, r, drop);
+        mailbox_count_end(mb, r, drop);
     } else if (is_to_come_again(mb, outcome)) {
         reshelve(mb, r, was_taken);
     } else {
-        count_copy(mb, r, outcome, DROP_MAILBOX_FULL);
+        mailbox_count_copy(mb, r, outcome, DROP_MAILBOX_FULL);
     }
     return true;
 }
@@ -585,11 +351,6 @@ bool mailbox_restore(struct mailbox *mb, const struct record *r, bool was_taken)
     mb->used += bytes;
     atomic_fetch_add_explicit(&mb->account->used, bytes, memory_order_relaxed);
     return true;
-}
-
-void mailbox_count_lost(struct mailbox *mb, const struct record *r, int outcome)
-{
-    count_end(mb, r, outcome);
 }
 
 void mailbox_leave(struct mailbox *mb)
@@ -619,7 +380,7 @@ static bool move_front(struct mailbox *mb, struct shelf *s, uint64_t position, s
         account_give(mb->account, bytes);
         int outcome = put_copies(mb, &filing);
         if (outcome != MESSAGE_KEPT)
-            count_end(mb, r, outcome);
+            mailbox_count_end(mb, r, outcome);
     } else if (!file_for(least_laden(mb), &filing)) {
         return false;
     }

@@ -184,8 +184,8 @@ bool mailbox_move(struct mailbox *mb, uint64_t budget);
 /* What a predecessor held: again in `older`, behind what is there, and charged. False: no memory.
  * `queued` counts it already. */
 bool mailbox_restore(struct mailbox *mb, const struct record *r, bool was_taken) MUST_USE;
-/* What was queued and could not be restored has ended. */
-void mailbox_count_lost(struct mailbox *mb, const struct record *r, int outcome);
+/* What was queued has ended: MESSAGE_RELEASED, MESSAGE_UNANSWERED or a drop_reason. */
+void mailbox_count_end(struct mailbox *mb, const struct record *r, int outcome);
 /* Instead of mailbox_deinit: what is held stays for a successor. */
 void mailbox_leave(struct mailbox *mb);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the files of the mailbox share: core/mailbox.c, core/spool*.c. */
+/* What the files of the mailbox share: core/mailbox*.c, core/spool*.c. */
 #ifndef MSGD_DAEMON_CORE_MAILBOX_INSIDE_H
 #define MSGD_DAEMON_CORE_MAILBOX_INSIDE_H
 
@@ -27,6 +27,16 @@ void mailbox_tell(const struct mailbox *mb, const struct record *r, int outcome)
 bool mailbox_has_room(struct mailbox *mb, uint32_t record_bytes);
 /* Files a message whose number is set. As mailbox_put. */
 int mailbox_put_in_memory(struct mailbox *mb, const struct filing *f) MUST_USE;
+/* One record less for c. How many bytes are to go back to the account. */
+uint32_t consumer_forget(struct consumer *c, const struct record *r);
+/* A copy less. reason: where nobody has released it. */
+void mailbox_count_copy(struct mailbox *mb, const struct record *r, enum copy_outcome outcome,
+                        enum drop_reason reason);
+/* Drops the oldest message that no consumer has taken: of the fullest consumer, else of what waits
+ * for one. False: there is none. */
+bool mailbox_drop_oldest(struct mailbox *mb);
+/* The same of one consumer. */
+bool consumer_drop_oldest(struct consumer *c);
 /* No message in memory has a lower number. UINT64_MAX: there is none. */
 uint64_t mailbox_floor(struct mailbox *mb);
 

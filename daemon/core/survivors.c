@@ -326,7 +326,7 @@ void remainder_end(const struct remainder *r, struct mailbox *mb)
             is_any_live = is_any_live || is_live(r->all[i + k].record);
         if (!is_any_live || r->all[i].is_journal) /* what it lacks is found when it comes to it */
             continue;
-        mailbox_count_lost(mb, r->all[i].record, s == NULL ? MESSAGE_RELEASED : DROP_NO_MEMORY);
+        mailbox_count_end(mb, r->all[i].record, s == NULL ? MESSAGE_RELEASED : DROP_NO_MEMORY);
         kill_all(r, i);
     }
 }
