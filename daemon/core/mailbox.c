@@ -67,13 +67,16 @@ void mailbox_configure(struct mailbox *mb, const struct settings *s,
     mb->max_deliver = s->max_deliver;
     mb->ttl_ns = s->ttl_s * INT64_C(1000000000);
     mb->next_mode = s->mode;
-    if (mb->spool == NULL) {
+    bool is_first = mb->spool == NULL && *spool != NULL;
+    if (is_first) {
         mb->spool = *spool;
         *spool = NULL;
         settle_spool(mb);
     }
     if (mb->spool != NULL)
         spool_configure(mb->spool, s);
+    if (is_first && mb->spool->is_durable)
+        spool_begin_late(mb);
     if (mb->consumers == NULL || !is_copy)
         mb->mode = s->mode;
 }

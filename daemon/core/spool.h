@@ -54,7 +54,7 @@ struct spool {
     int64_t since_ns;       /* when the oldest of that came */
     bool has_waiters;       /* somebody waits until what was not posted yet is on disk */
     uint64_t late; /* number: of a durable endpoint, from here on all are in memory alone, for want
-                      of room in the journals; 0: none is */
+                      of room in the journals, or because it has just become durable; 0: none is */
     struct spool_remains remains;
 };
 
@@ -80,6 +80,8 @@ uint64_t spool_in_journal(const struct endpoint_state *state);
 
 /* ---- Late ---- */
 
+/* All that is in memory is in memory alone: nothing of the mailbox has been on disk before. */
+void spool_begin_late(struct mailbox *mb);
 /* Is there something in memory alone that should be on disk, too, and room for it? */
 bool spool_can_catch_up(const struct mailbox *mb);
 /*

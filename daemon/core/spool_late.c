@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Messages of a durable endpoint that the journals had no room for: copied there once they have, in
- * the order of their numbers, so that what is on disk is always all up to some number.
+ * Messages of a durable endpoint that the journals had no room for, or that came before it was
+ * durable: copied there once there is room, in the order of their numbers, so that what is on disk
+ * is always all up to some number.
  */
 #include "daemon/core/mailbox_inside.h"
 #include "daemon/core/spool.h"
@@ -58,6 +59,14 @@ static void gather(struct gathering *g, const struct mailbox *mb)
     gather_shelf(g, &mb->backlog);
     for (const struct consumer *c = mb->consumers; c != NULL; c = c->next)
         gather_consumer(g, c);
+}
+
+void spool_begin_late(struct mailbox *mb)
+{
+    uint64_t floor = mailbox_floor(mb);
+
+    if (floor <= mb->state->last_seq)
+        mb->spool->late = floor;
 }
 
 bool spool_catch_up(struct mailbox *mb, const struct record **found, size_t n_found,

@@ -78,6 +78,8 @@ static void run_configure(struct worker *w, struct command *c)
     care_configure(e);
     if (f->memory.copies != NULL)
         f->memory.copies = copies_grow(&e->mailbox.copies, f->memory.copies, f->memory.n_copies);
+    spooling_note(e);
+    worker_flush(w);
     command_finish(w, c);
 }
 

@@ -162,6 +162,40 @@ class Durable(Story):
         msgd.launch()
         self.assertEqual(msgd.ledger("safe")["spooled"] + msgd.ledger("safe")["queued"], 100)
 
+    def send_until_stored(self, msgd, port, number):
+        """Sends one, again where it is told to come again, until it is stored."""
+        with udp_socket() as s:
+            answer = None
+            while answer != "ack":
+                send_one(s, port, number)
+                answer = json.loads(s.recv(65536)[1:].split(b"\n")[0])["type"]
+
+    def test_what_was_there_before_it_became_durable_is_on_disk_before_what_came_then(self):
+        for act in ("reload", "register"):
+            n = 3000
+            config = static("safe", mailbox_bytes=8 << 20)
+            static_fields = config["endpoints"][0]
+            fields = {"port": static_fields["port"], "mailbox_bytes": 8 << 20, "lease_s": -1}
+            msgd = self.start(config if act == "reload" else {})
+            if act == "register":
+                msgd.register("safe", **fields)[0].close()
+            for start in range(1, n + 1, 200):
+                msgd.send("safe", numbered(start, 200, 200))
+                msgd.wait_for_ledger("safe", received=start + 199)
+            if act == "reload":
+                static_fields["durable"] = True
+                msgd.write_config(config)
+                msgd.call("Reload")
+            else:
+                msgd.register("safe", durable=True, **fields)[0].close()
+            self.send_until_stored(msgd, fields["port"], n + 1)
+            msgd.sent.clear()
+            msgd.kill()
+            msgd.launch()
+            result = msgd.tool("msgrecv", "safe", "--count", str(n + 1), "--timeout", "20", timeout=60)
+            self.assertEqual(numbers(result.stdout.splitlines()), list(range(1, n + 2)), act)
+            msgd.stop()
+
     def test_what_was_released_does_not_come_again(self):
         msgd = self.start(static("safe", durable=True))
         port = msgd.endpoint("safe")["port"]
