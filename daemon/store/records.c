@@ -163,8 +163,10 @@ size_t records_check(const uint8_t *bytes, size_t n_bytes, uint64_t endpoint,
 
     while (at < n_bytes) {
         if (look_at(bytes, n_bytes, at, &v) && is_good(&v, bytes + at, seed)) {
-            pour(sink, &v, bytes + at);
-            n_good++;
+            if (v.header.seq >= sink->first && v.header.seq <= sink->last) {
+                pour(sink, &v, bytes + at);
+                n_good++;
+            }
             at += v.bytes;
         } else {
             at += RING_RECORD_ALIGN;

@@ -34,7 +34,8 @@ void records_gather(const uint8_t *bytes, size_t n_bytes, uint64_t endpoint, uin
 struct records_sink {
     uint8_t *bytes; /* 64-byte aligned */
     size_t capacity;
-    uint64_t from_seq; /* none before it */
+    uint64_t from_seq;    /* none before it */
+    uint64_t first, last; /* of the row: others are somebody else's */
     size_t n_bytes;
     uint32_t n;
 };

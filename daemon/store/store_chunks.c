@@ -113,7 +113,9 @@ static int64_t read_row(struct store *s, struct store_read *read, const struct c
 {
     struct records_sink sink = {.bytes = read->bytes + read->n_bytes,
                                 .capacity = read->capacity - read->n_bytes,
-                                .from_seq = read->from_seq};
+                                .from_seq = read->from_seq,
+                                .first = row->first,
+                                .last = row->last};
     sqlite3_stmt *q = database_get(&s->database, SQL_CONTENT);
     int64_t n_good = 0;
     int r;
