@@ -198,7 +198,7 @@ static int read_rows(struct store *s, struct store_read *read, bool is_last)
         n_good = read_row(s, read, &row);
         if (n_good < 0 && n_good != -EUCLEAN)
             return (int)n_good;
-        if (read->n - n_before < row.n && !is_last && !is_agreed(s, read->endpoint, &row))
+        if (n_good < row.n && !is_last && !is_agreed(s, read->endpoint, &row))
             return -EUCLEAN;
         if (n_good < row.n) {
             damage_set_aside(s, read->endpoint, &row);
