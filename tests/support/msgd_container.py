@@ -16,6 +16,7 @@ from msgd_varlink import Connection
 ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive"}
 HAS_BOOTED = ("running", "degraded")
 N_BOOTED = 0
+NOT_BOOTED = None  # why one did not boot: the next ones are not waited for
 
 
 def children(pid):
@@ -39,7 +40,8 @@ class Container:
     """`shared` is a folder that the system sees, under the same path. Raises msgd_debian.Unavailable where it cannot be."""
 
     def __init__(self, folder, shared):
-        global N_BOOTED
+        global N_BOOTED, NOT_BOOTED
+        assert NOT_BOOTED is None, f"as before: {NOT_BOOTED}"
         system = msgd_debian.make()
         # One at a time: without a systemd around them two would share a cgroup.
         self.lock = open("/run/lock/msgd-container", "wb")
@@ -55,7 +57,8 @@ class Container:
             self.leader = wait_until(self._leader, 30, "systemd-nspawn to start a systemd")
             wait_until(lambda: self._has_booted() or not self.program.is_running(), 90, "the container to boot")
             self._must_run()
-        except BaseException:
+        except BaseException as reason:
+            NOT_BOOTED = reason
             self.stop()
             raise
 

@@ -5,6 +5,7 @@ stopped, removed, while a sender sends 20,000 messages a second.
 """
 
 import json
+import os
 import subprocess
 
 from msgd_service import ServiceStory
@@ -28,6 +29,19 @@ class Installed(ServiceStory):
         self.system.run("systemd-analyze", "security", "--no-pager", "--threshold=15", "msgd.service")
         self.system.run("apt-get", "install", "--yes", self.packages.library)
         self.assertIn("libmsgd.so.0", self.system.says("ldconfig", "--print-cache"))
+
+    def test_a_worker_gets_a_cpu_of_its_own_with_the_drop_in_of_the_manual(self):
+        cpu = min(os.sched_getaffinity(0))
+        self.system.path("/etc/msgd/msgd.json").write_text(json.dumps({"workers_cpus": str(cpu)}))
+        self.system.run("systemctl", "restart", "msgd.service", is_expected=False)
+        wait_until(lambda: "a unit needs SystemCallFilter=sched_setaffinity" in self.system.journal(), 10, "the reason to be told")
+        folder = self.system.path("/etc/systemd/system/msgd.service.d")
+        folder.mkdir()
+        (folder / "cpus.conf").write_text("[Service]\nSystemCallFilter=sched_setaffinity\n")
+        self.systemctl("daemon-reload")
+        self.systemctl("restart", "msgd.service")
+        threads = self.system.says("sh", "-c", f"cat /proc/{self.pid()}/task/*/status")
+        self.assertIn(f"Cpus_allowed_list:\t{cpu}\n", threads)
 
     def test_a_unit_that_is_new_is_in_force_after_the_upgrade(self):
         def change(root):
