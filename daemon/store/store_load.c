@@ -306,8 +306,7 @@ static int load_strays(struct store *s, struct known_endpoints *known)
     return r;
 }
 
-/* A row of the index is as it was written. */
-static bool is_right(sqlite3_stmt *q, uint64_t endpoint)
+bool store_index_row_is_right(sqlite3_stmt *q, uint64_t endpoint)
 {
     const struct records_summary row = {.first = (uint64_t)sqlite3_column_int64(q, 1),
                                         .last = (uint64_t)sqlite3_column_int64(q, 2),
@@ -361,7 +360,7 @@ static int sum_rows(struct store *s, const struct known_endpoint *e, struct stor
     *spooled = (struct store_spooled){.endpoint = e->number, .released = e->released};
     sqlite3_bind_int64(q, 1, (sqlite3_int64)e->number);
     while ((r = database_step(&s->database, SQL_LOAD_ROWS)) > 0) {
-        is_damaged |= !is_right(q, e->number);
+        is_damaged |= !store_index_row_is_right(q, e->number);
         add_row(q, spooled, &n_all, &is_partial);
     }
     if (r == 0 && is_partial) {

@@ -300,9 +300,35 @@ static int replace_table(struct store *s, const char *name, const char *aside, c
     return r == 0 ? note(s, name, aside) : r;
 }
 
-static int replace_index(struct store *s)
+struct index_rows {
+    int64_t n;
+    int64_t n_right; /* as they were written */
+};
+
+/* Up to a page that cannot be read. 0 or -errno. */
+static int count_index(struct store *s, struct index_rows *out)
+{
+    sqlite3_stmt *q;
+    int r = prepare(s,
+                    "SELECT id, first, last, n, bytes, oldest, newest, crc, endpoint"
+                    " FROM chunk INDEXED BY chunk_of",
+                    &q);
+
+    *out = (struct index_rows){0};
+    while (r == 0 && sqlite3_step(q) == SQLITE_ROW) {
+        out->n++;
+        out->n_right += store_index_row_is_right(q, (uint64_t)sqlite3_column_int64(q, 8));
+    }
+    (void)sqlite3_finalize(q);
+    return r;
+}
+
+/* In a transaction. -EUCLEAN: the table has rows that are wrong, and the index of before has more
+ * that are right. */
+static int replace_index(struct store *s, const struct index_rows *before)
 {
     char create[TEXT_BYTES];
+    struct index_rows now = {0};
     int r = look_up(s, "index", "chunk", create);
 
     if (r <= 0)
@@ -310,6 +336,10 @@ static int replace_index(struct store *s)
     r = forget_index(s, "chunk");
     if (r == 0)
         r = database_execute(&s->database, create);
+    if (r == 0)
+        r = count_index(s, &now);
+    if (r == 0 && now.n_right < now.n && now.n_right < before->n_right)
+        return -EUCLEAN;
     return r == 0 ? note(s, "chunk_of", "chunk_of") : r;
 }
 
@@ -363,10 +393,13 @@ static int mend_table(struct store *s, const struct mendable *t)
 
 static int mend_index(struct store *s)
 {
-    int r = database_begin(&s->database, false);
+    struct index_rows before;
+    int r = count_index(s, &before); /* not in the transaction: see above of failing reads */
 
     if (r == 0)
-        r = finish(s, replace_index(s));
+        r = database_begin(&s->database, false);
+    if (r == 0)
+        r = finish(s, replace_index(s, &before));
     if (r == 0)
         log_error("%s: pages of the index of messages are damaged: it is made anew, and nothing is "
                   "lost by that",

@@ -174,6 +174,9 @@ void damage_count_anew(struct store *s, uint64_t endpoint);
 int store_mend(struct store *s) MUST_USE;
 /* False: pages of a table or of its indexes are damaged, which reading may not notice. */
 bool store_is_whole(struct store *s, const char *table);
+/* A row of the index is as it was written; q: from column 1 on first, last, n, bytes, oldest,
+ * newest, crc. */
+bool store_index_row_is_right(sqlite3_stmt *q, uint64_t endpoint);
 
 /* ---- State ---- */
 

@@ -363,7 +363,8 @@ static struct layout layout_of(const uint8_t *page)
 static void hold_table(const struct figures *f)
 {
     /* Rows of the index say where a message is, and one that is wrong may lead elsewhere. */
-    SIM_HOLDS(f->n_unsaid * 20 <= f->n_flips && f->n_gone_unsaid == 0, "losses nobody was told of");
+    SIM_HOLDS(f->n_unsaid * 100 <= f->n_flips && f->n_gone_unsaid == 0,
+              "losses nobody was told of");
     SIM_HOLDS(f->n_unopened + f->n_unloaded + f->n_unread == 0, "not opened, loaded or read");
     SIM_HOLDS(f->n_idle == 0, "not written");
     SIM_HOLDS(f->n_gone + f->n_again + f->n_unseen > 0, "nothing was judged");
