@@ -3,10 +3,7 @@
 #include "daemon/data/receive_times.h"
 
 #include <linux/sockios.h>
-#include <string.h>
 #include <sys/ioctl.h>
-#include <sys/socket.h>
-#include <time.h>
 
 /* From so many packets a turn on. */
 #define MANY 64u
@@ -14,13 +11,11 @@
 /* What the kernel has told with it; 0: nothing. */
 static int64_t told_ns(struct msghdr *h)
 {
-    for (struct cmsghdr *c = CMSG_FIRSTHDR(h); c != NULL; c = CMSG_NXTHDR(h, c)) {
-        if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_TIMESTAMPNS)
-            continue;
-        struct timespec time;
-        memcpy(&time, CMSG_DATA(c), sizeof(time));
-        return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
-    }
+    int64_t ns;
+
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(h); c != NULL; c = CMSG_NXTHDR(h, c))
+        if (receive_times_told(c, &ns))
+            return ns;
     return 0;
 }
 
@@ -31,7 +26,7 @@ static int64_t ask(const struct endpoint_socket *s)
 
     if (ioctl(s->source.descriptor, SIOCGSTAMPNS, &time) != 0)
         return wall_clock_ns();
-    return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
+    return receive_times_ns(&time);
 }
 
 /* As the kernel would have written it. */

@@ -12,7 +12,26 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 #include <sys/socket.h>
+#include <time.h>
+
+static inline int64_t receive_times_ns(const struct timespec *time)
+{
+    return (int64_t)time->tv_sec * 1000000000 + time->tv_nsec;
+}
+
+/* Tells this control message when its datagram came? Then *ns is that. */
+static inline bool receive_times_told(const struct cmsghdr *c, int64_t *ns)
+{
+    struct timespec time;
+
+    if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_TIMESTAMPNS)
+        return false;
+    memcpy(&time, CMSG_DATA(c), sizeof(time));
+    *ns = receive_times_ns(&time);
+    return true;
+}
 
 /*
  * s has read n packets, at least one: when those came with which the kernel has not told it. The
